@@ -1,0 +1,1 @@
+"""YAML training settings: one file is one run; rewards/ holds reward functions."""

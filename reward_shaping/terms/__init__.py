@@ -1,0 +1,16 @@
+"""The terms a reward may be made of, by name."""
+
+from math import inf
+
+from reward_shaping.term import Term
+from reward_shaping.terms import common
+
+TERMS: dict[str, Term] = {
+    "env_reward": Term(common.env_reward, kind="per_step", range=(-inf, inf), unit="1"),
+    "time": Term(common.time, kind="per_step", range=(1, 1), unit="1"),
+    "success": Term(common.success, kind="event", range=(0, 1), unit="1"),
+    "reach": Term(common.reach, kind="per_step", range=(0, 1), unit="1"),
+    "progress": Term(common.progress, kind="per_step", range=(-inf, inf), unit="m"),
+    "action_rate": Term(common.action_rate, kind="per_step", range=(0, inf), unit="1"),
+    "joint_vel": Term(common.joint_vel, kind="per_step", range=(0, inf), unit="rad^2/s^2"),
+}

@@ -1,0 +1,69 @@
+"""What the training loop asks of an algorithm, on- or off-policy."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+Metrics = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Step:
+    """What came of one action in N rows.
+
+    Attributes:
+        rew: (N,).
+        terminated: (N,) bool, the task ended.
+        truncated: (N,) bool, the episode was cut, by a time limit for example.
+        next_obs: (N, D), where an episode ended the first observation of the next one.
+        final_obs: (N, D), the true last observations in the rows that ended; None where none did.
+        valid: (N,) bool, False in rows that report nothing in this step.
+    """
+
+    rew: np.ndarray
+    terminated: np.ndarray
+    truncated: np.ndarray
+    next_obs: np.ndarray
+    final_obs: np.ndarray | None
+    valid: np.ndarray
+
+
+class Algorithm(ABC):
+    """A learner: acts, observes what came of it, and updates when it has enough.
+
+    Attributes:
+        actor: the network that is exported.
+    """
+
+    actor: nn.Module
+
+    @abstractmethod
+    def act(self, obs: np.ndarray) -> np.ndarray:
+        """Choose exploring actions for (N, D) observations; returns (N, A) in [-1, 1]."""
+
+    @abstractmethod
+    def act_deterministic(self, obs: np.ndarray) -> np.ndarray:
+        """Choose the best known actions for (N, D) observations, without any randomness."""
+
+    @abstractmethod
+    def observe(self, step: Step) -> None:
+        """Take in what came of the last `act`."""
+
+    @abstractmethod
+    def ready(self) -> bool:
+        """Whether an update is due."""
+
+    @abstractmethod
+    def update(self, progress: float) -> Metrics:
+        """Learn from what was observed; progress is the fraction of max_steps done."""
+
+    @abstractmethod
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that later updates depend on; taken right after an update."""
+
+    @abstractmethod
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue exactly where `state_dict` was taken."""

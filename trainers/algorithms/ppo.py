@@ -1,0 +1,203 @@
+"""Proximal policy optimisation with a clipped objective (Schulman et al. 2017, arXiv 1707.06347)."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from trainers.algorithms.algorithm import Algorithm, Metrics, Step
+from trainers.gae import gae
+from trainers.networks import Critic, GaussianActor, to_env
+from trainers.rollout import Rollout
+from trainers.schedules import BETA_FLOOR, EPSILON_FLOOR, LEARNING_RATE_FLOOR, scheduled
+from trainers.settings import BehaviorSettings
+
+
+class Ppo(Algorithm):
+    """PPO with GAE, separate actor and critic, and minibatch epochs.
+
+    Args:
+        obs_size: D.
+        action_size: A.
+        rows: N.
+        settings: of the behavior.
+        seed: of everything random in it.
+        device: where the networks live and learn.
+    """
+
+    actor: GaussianActor
+
+    def __init__(
+        self, obs_size: int, action_size: int, rows: int, settings: BehaviorSettings, seed: int, device: torch.device
+    ) -> None:
+        self.settings = settings
+        self.hyper = settings.hyperparameters
+        self.gamma = settings.reward_signals.extrinsic.gamma
+        self.device = device
+        torch.manual_seed(seed)
+        self.actor = GaussianActor(obs_size, action_size, settings.network_settings).to(device)
+        self.critic = Critic(obs_size, settings.network_settings).to(device)
+        self.parameters = [*self.actor.parameters(), *self.critic.parameters()]
+        self.optimizer = torch.optim.Adam(self.parameters, lr=self.hyper.learning_rate, eps=1e-5, fused=True)
+        self.generator = torch.Generator().manual_seed(seed)
+        self.rollout = Rollout(max(1, self.hyper.buffer_size // rows), rows, obs_size, action_size)
+
+    @torch.no_grad()
+    def act(self, obs: np.ndarray) -> np.ndarray:
+        """Sample from the policy."""
+        rollout, t = self.rollout, self.rollout.length
+        if t == 0:
+            rollout.obs[0] = torch.from_numpy(obs)
+            rollout.noise.normal_(generator=self.generator)
+        act = self.actor.sample(rollout.obs[t].to(self.device), rollout.noise[t].to(self.device))
+        rollout.act[t] = act
+        return to_env(act).cpu().numpy()
+
+    @torch.no_grad()
+    def act_deterministic(self, obs: np.ndarray) -> np.ndarray:
+        """Take the policy's mean."""
+        return to_env(self.actor(torch.from_numpy(obs).to(self.device))).cpu().numpy()
+
+    def observe(self, step: Step) -> None:
+        """Store the transition."""
+        rollout, t = self.rollout, self.rollout.length
+        rollout.rew[t] = torch.from_numpy(step.rew)
+        rollout.terminated[t] = torch.from_numpy(step.terminated)
+        rollout.truncated[t] = torch.from_numpy(step.truncated)
+        rollout.valid[t] = torch.from_numpy(step.valid)
+        if step.final_obs is not None:
+            rows = torch.from_numpy(np.flatnonzero(step.truncated))
+            rollout.add_final_obs(rows, torch.from_numpy(step.final_obs)[rows])
+        rollout.length += 1
+        rollout.obs[rollout.length] = torch.from_numpy(step.next_obs)
+
+    def ready(self) -> bool:
+        """Whether buffer_size samples are there."""
+        return self.rollout.full
+
+    def update(self, progress: float) -> Metrics:
+        """Run num_epoch passes of minibatch descent over the rollout."""
+        hyper = self.hyper
+        clip_range = scheduled(hyper.epsilon, hyper.epsilon_schedule or "linear", progress, EPSILON_FLOOR)
+        entropy_coef = scheduled(hyper.beta, hyper.beta_schedule or "linear", progress, BETA_FLOOR)
+        lr = scheduled(hyper.learning_rate, hyper.learning_rate_schedule, progress, LEARNING_RATE_FLOOR)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        obs, act, logp, adv, returns, val = self._samples()
+        sums: dict[str, Tensor] = {}
+        count = 0
+        for _ in range(hyper.num_epoch):
+            order = torch.randperm(len(obs), generator=self.generator).to(self.device)
+            for batch in torch.split(order, hyper.batch_size):
+                metrics = self._descend(
+                    obs[batch], act[batch], logp[batch], adv[batch], returns[batch], clip_range, entropy_coef
+                )
+                sums = {name: sums.get(name, 0.0) + value for name, value in metrics.items()}
+                count += 1
+        self._update_normalizers(obs)
+        self.rollout.clear()
+        return {name: float(total) / count for name, total in sums.items()} | {
+            "policy/learning_rate": lr,
+            "policy/clip_range": clip_range,
+            "policy/entropy_coef": entropy_coef,
+            "value/explained_variance": explained_variance(val, returns),
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """Networks, optimiser, random state."""
+        return {
+            "actor": self.actor.state_dict(),
+            "critic": self.critic.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "generator": self.generator.get_state(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue exactly where `state_dict` was taken."""
+        self.actor.load_state_dict(state["actor"])
+        self.critic.load_state_dict(state["critic"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.generator.set_state(state["generator"])
+
+    def _descend(
+        self,
+        obs: Tensor,
+        act: Tensor,
+        logp: Tensor,
+        adv: Tensor,
+        returns: Tensor,
+        clip_range: float,
+        entropy_coef: float,
+    ) -> dict[str, Tensor]:
+        """Take one gradient step on L = L_pi + c_v L_v - c_e H."""
+        new_logp = self.actor.log_prob(obs, act)
+        policy_loss = clipped_policy_loss(new_logp, logp, adv, clip_range)
+        value_loss = (returns - self.critic(obs)).square().mean()
+        entropy = self.actor.entropy()
+        loss = policy_loss + self.hyper.value_coefficient * value_loss - entropy_coef * entropy
+        self.optimizer.zero_grad()
+        loss.backward()
+        max_norm = torch.inf if self.hyper.max_grad_norm is None else self.hyper.max_grad_norm
+        grad_norm = nn.utils.clip_grad_norm_(self.parameters, max_norm)
+        self.optimizer.step()
+        with torch.no_grad():
+            log_ratio = new_logp - logp
+            ratio = log_ratio.exp()
+            return {
+                "losses/policy_loss": policy_loss.detach(),
+                "losses/value_loss": value_loss.detach(),
+                "policy/entropy": entropy.detach(),
+                "policy/kl": (ratio - 1.0 - log_ratio).mean(),
+                "policy/clip_fraction": ((ratio - 1.0).abs() > clip_range).float().mean(),
+                "policy/grad_norm": grad_norm,
+            }
+
+    @torch.no_grad()
+    def _samples(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Return the rollout's valid samples: obs, act, logp, normalised advantages, returns, values."""
+        rollout = self.rollout
+        obs = rollout.obs.to(self.device)
+        val = self.critic(obs)
+        next_val = val[1:].clone()
+        for t, rows, final_obs in rollout.final_obs:
+            next_val[t, rows] = self.critic(final_obs.to(self.device))
+        rew, terminated = rollout.rew.to(self.device), rollout.terminated.to(self.device)
+        done = torch.maximum(terminated, rollout.truncated.to(self.device))
+        horizon_ends = torch.arange(1, rollout.steps + 1, device=self.device) % self.settings.time_horizon == 0
+        cut = torch.maximum(done, horizon_ends[:, None].float())
+        adv = gae(rew, val[:-1], next_val, terminated, cut, gamma=self.gamma, lam=self.hyper.lambd)
+        valid = rollout.valid.to(self.device)
+        adv, val = adv[valid], val[:-1][valid]
+        returns = adv + val
+        obs, act = obs[:-1][valid], rollout.act.to(self.device)[valid]
+        return obs, act, self.actor.log_prob(obs, act), (adv - adv.mean()) / (adv.std() + 1e-8), returns, val
+
+    def _update_normalizers(self, obs: Tensor) -> None:
+        """Take the rollout's observations in; after the update, so that logp and its ratio see one network."""
+        for network in (self.actor, self.critic):
+            normalizer = network.encoder.normalizer()
+            if normalizer is not None:
+                normalizer.update(obs)
+
+
+def clipped_policy_loss(new_logp: Tensor, old_logp: Tensor, adv: Tensor, clip_range: float) -> Tensor:
+    """Return L_pi = -mean min(rho A, clip(rho, 1 - eps, 1 + eps) A), rho = pi(a|s) / pi_old(a|s); eq. 7.
+
+    Args:
+        new_logp: log pi(a|s), (B,).
+        old_logp: log pi_old(a|s), (B,).
+        adv: A, (B,).
+        clip_range: eps.
+
+    Returns:
+        ().
+    """
+    ratio = torch.exp(new_logp - old_logp)
+    return -torch.minimum(ratio * adv, ratio.clamp(1.0 - clip_range, 1.0 + clip_range) * adv).mean()
+
+
+def explained_variance(val: Tensor, returns: Tensor) -> float:
+    """Return 1 - Var[returns - V] / Var[returns]: 1 is perfect, 0 no better than a constant; nan without variance."""
+    variance = returns.var()
+    return float(1.0 - (returns - val).var() / variance) if variance > 0 else float("nan")

@@ -1,0 +1,54 @@
+"""Checkpoints: everything a run needs to go on, in a file that holds no code."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from trainers.errors import UserError
+from trainers.files import write_atomically
+
+FORMAT = 1
+
+
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write `state` (nested dicts and lists of arrays, tensors and plain values) atomically.
+
+    Raises:
+        OSError: the file could not be written; an older one at `path` is untouched.
+    """
+    tensors = _to_tensors({"format": FORMAT, **state})
+    try:
+        write_atomically(path, lambda temporary: torch.save(tensors, temporary))
+    except RuntimeError as error:  # torch's writer hides the system's error in one of these
+        raise OSError(f"{path}: cannot be written: {str(error).splitlines()[0]}") from None
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint; arrays come back as tensors on the CPU.
+
+    Raises:
+        UserError: missing, damaged, or of another format.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: no such checkpoint")
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds for a damaged file
+        raise UserError(f"{path}: not a readable checkpoint ({type(error).__name__}); is the file complete?") from None
+    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        raise UserError(f"{path}: not a checkpoint of this program's format {FORMAT}")
+    return state
+
+
+def _to_tensors(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _to_tensors(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_to_tensors(part) for part in value]
+    if isinstance(value, np.ndarray):
+        return torch.from_numpy(value.copy())
+    if isinstance(value, np.generic):
+        return value.item()
+    return value

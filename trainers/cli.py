@@ -1,0 +1,185 @@
+"""robotrl: the command line."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from trainers.errors import RunError, UserError
+
+app = typer.Typer(
+    help="Train robot policies in ML-Agents simulations and export the trained actors.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+tasks_app = typer.Typer(help="The tasks of the embedded simulation.", no_args_is_help=True)
+app.add_typer(tasks_app, name="tasks")
+
+Run = Annotated[Path, typer.Argument(help="A run's folder, or its id below --results-dir.")]
+ResultsDir = Annotated[Path | None, typer.Option(help="Where runs are kept.  [default: results]")]
+
+
+@app.command()
+def train(
+    config: Annotated[
+        str | None, typer.Argument(help="YAML file or the name of a shipped config; left out with --resume.")
+    ] = None,
+    run_id: Annotated[str | None, typer.Option(help="Name of the run.  [default: the config's name]")] = None,
+    env: Annotated[str | None, typer.Option(help="sim:<task>, or a Unity player.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything; -1 draws one.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run from its last checkpoint.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a run of the same id.")] = False,
+    initialize_from: Annotated[str | None, typer.Option(help="Start from the networks of this run id.")] = None,
+    num_envs: Annotated[int | None, typer.Option(help="Simulations side by side.")] = None,
+    results_dir: ResultsDir = None,
+    time_scale: Annotated[float | None, typer.Option(help="Unity's time scale.")] = None,
+    no_graphics: Annotated[bool, typer.Option("--no-graphics", help="Run the Unity player without graphics.")] = False,
+    torch_device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ...")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override any key, by its dotted path.")
+    ] = None,
+) -> None:
+    """Train, evaluate, export."""
+    from trainers.config import load_settings  # noqa: PLC0415  # torch loads in seconds: not for --help
+    from trainers.display import Display  # noqa: PLC0415
+    from trainers.train import train as train_run  # noqa: PLC0415
+
+    path = _config_path(config, run_id, results_dir, resume=resume)
+    options = {
+        "checkpoint_settings.run_id": run_id or (None if config is None else Path(config).stem),
+        "env_settings.env_path": env,
+        "env_settings.seed": seed,
+        "checkpoint_settings.resume": resume or None,
+        "checkpoint_settings.force": force or None,
+        "checkpoint_settings.initialize_from": initialize_from,
+        "env_settings.num_envs": num_envs,
+        "checkpoint_settings.results_dir": None if results_dir is None else str(results_dir),
+        "engine_settings.time_scale": time_scale,
+        "engine_settings.no_graphics": no_graphics or None,
+        "torch_settings.device": torch_device,
+    }
+    given = {key: value for key, value in options.items() if value is not None}
+    settings, document = load_settings(path, given, overrides or [])
+    console = Console(highlight=False)
+    with Display(console) as display:
+        result = train_run(settings, document, display)
+    if result.evaluation is None or result.export is None:
+        console.print(f"stopped at step {result.step:,}; continue with --resume --run-id {result.folder.root.name}")
+        raise typer.Exit(130)
+    _print_evaluation(console, result.evaluation.summary(), len(result.evaluation.returns), "held-out")
+    _print_export(console, result.export)
+    console.print(f"run       {result.folder.root}", soft_wrap=True)
+    console.print(f"curves    tensorboard --logdir {result.folder.root}", soft_wrap=True)
+
+
+@app.command("eval")
+def evaluate(
+    run: Run,
+    results_dir: ResultsDir = None,
+    episodes: Annotated[int, typer.Option(min=1, help="How many.")] = 200,
+    seed: Annotated[int, typer.Option(min=0, help="Of the episodes.")] = 2_000_000,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Measure a run's best policy on held-out episodes."""
+    from trainers.inspect_run import evaluate_run  # noqa: PLC0415
+
+    result = evaluate_run(_run_folder(run, results_dir), episodes, seed)
+    if as_json:
+        print(json.dumps({"episodes": episodes, "seed": seed, **result.summary()}))
+    else:
+        _print_evaluation(Console(highlight=False), result.summary(), episodes, f"seed {seed}")
+
+
+@app.command()
+def export(run: Run, results_dir: ResultsDir = None) -> None:
+    """Export a run's best policy as actor.onnx and actor.json, checked against the trained network."""
+    from trainers.inspect_run import export_run  # noqa: PLC0415
+
+    _print_export(Console(highlight=False), export_run(_run_folder(run, results_dir)))
+
+
+@tasks_app.command("list")
+def list_tasks() -> None:
+    """List the tasks."""
+    from unity_env.sim.description import all_tasks  # noqa: PLC0415
+
+    table = Table("task", "robot", "behavior", "meaning")
+    for name, (robot, task) in all_tasks().items():
+        table.add_row(name, robot.name, task.behavior, task.meaning)
+    Console(highlight=False).print(table)
+
+
+@tasks_app.command("show")
+def show_task(
+    task: Annotated[str, typer.Argument(help="Name of the task.")],
+    picture: Annotated[Path | None, typer.Option(help="Also render it to this PNG file.")] = None,
+) -> None:
+    """Show what a task observes, commands and signals."""
+    from trainers.task_table import print_task  # noqa: PLC0415
+    from unity_env.sim.description import all_tasks  # noqa: PLC0415
+
+    known = all_tasks()
+    if task not in known:
+        raise UserError(f"{task}: no such task, known are {', '.join(known)}")
+    robot, description = known[task]
+    print_task(Console(highlight=False), task, robot, description)
+    if picture is not None:
+        _render(task, picture)
+
+
+def _render(task: str, path: Path) -> None:
+    from unity_env.sim.render import RenderError, save_picture  # noqa: PLC0415
+
+    try:
+        save_picture(task, path)
+    except RenderError as error:
+        raise UserError(str(error)) from None
+    print(f"picture   {path}")
+
+
+def _config_path(config: str | None, run_id: str | None, results_dir: Path | None, *, resume: bool) -> Path:
+    from trainers.config import find_config  # noqa: PLC0415
+
+    if config is not None:
+        return find_config(config)
+    if not (resume and run_id):
+        raise UserError("name a config, for example: robotrl train arm_reach_ppo; or --resume with a --run-id")
+    return _run_folder(Path(run_id), results_dir) / "configuration.yaml"
+
+
+def _run_folder(run: Path, results_dir: Path | None) -> Path:
+    below = (results_dir or Path("results")) / run
+    for folder in (run, below):
+        if (folder / "configuration.yaml").is_file():
+            return folder
+    raise UserError(f"{run}: no run there (no configuration.yaml in {run} or {below})")
+
+
+def _print_evaluation(console: Console, summary: dict[str, float], episodes: int, which: str) -> None:
+    table = Table(title=f"{episodes} {which} episodes", title_justify="left", title_style="bold")
+    table.add_column("measure")
+    table.add_column("mean", justify="right")
+    for name, value in summary.items():
+        table.add_row(name, f"{value:.1%}" if name == "success" else f"{value:.2f}")
+    console.print(table)
+
+
+def _print_export(console: Console, export: Any) -> None:
+    console.print(f"actor     {export.folder}  (largest difference to torch {export.difference:.1e})", soft_wrap=True)
+    console.print(f"unity     {export.unity_onnx}", soft_wrap=True)
+
+
+def main() -> None:
+    """Run the command line; errors that a user can mend are one line, not a traceback."""
+    try:
+        app()
+    except (UserError, RunError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)

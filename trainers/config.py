@@ -1,0 +1,138 @@
+"""A YAML file, the command line's overrides and ML-Agents' defaults -> the settings of a run."""
+
+import copy
+import random
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from reward_shaping.settings import RewardSettings
+from trainers.errors import UserError
+from trainers.settings import RunSettings
+from trainers.yaml_file import Document, dotted, parse_value, read_yaml, validate
+
+CONFIGS_DIR = Path(__file__).parent.parent / "configs"
+
+
+def find_config(name: str) -> Path:
+    """Return the file called `name`, or the shipped config of that name, with or without .yaml.
+
+    Raises:
+        UserError: there is neither.
+    """
+    given = Path(name)
+    if given.exists():
+        return given
+    for shipped in (CONFIGS_DIR / name, CONFIGS_DIR / f"{name}.yaml"):
+        if shipped.is_file():
+            return shipped
+    known = ", ".join(sorted(path.stem for path in CONFIGS_DIR.glob("*.yaml")))
+    raise UserError(f"{name}: no such file, and not one of the shipped configs: {known}")
+
+
+def load_settings(
+    path: Path, options: Mapping[str, Any] | None = None, overrides: Sequence[str] = ()
+) -> tuple[RunSettings, Document]:
+    """Read a run's YAML file.
+
+    Args:
+        path: the file.
+        options: dotted key -> value, from the command line's own flags; beat the file.
+        overrides: texts `dotted.key=value`, from `--set`; beat both.
+
+    Returns:
+        The settings, with a drawn seed in the place of -1, and the document, for later messages.
+
+    Raises:
+        UserError: anything that does not fit, with file, line and key.
+    """
+    document = read_yaml(path)
+    for key, value in (options or {}).items():
+        _assign(document, tuple(key.split(".")), value)
+    for text in overrides:
+        _override(document, text)
+    _merge_defaults(document)
+    _read_reward_files(document, path.parent)
+    settings = validate(RunSettings, document.data, document)
+    return _with_drawn_seed(settings), document
+
+
+def dump_settings(settings: RunSettings) -> str:
+    """Return the resolved settings as YAML that `load_settings` reads back unchanged."""
+    return yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False)
+
+
+def _override(document: Document, text: str) -> None:
+    key, separator, value = text.partition("=")
+    if not separator or not key:
+        raise UserError(f"--set {text}: expected key=value, for example env_settings.seed=1")
+    try:
+        _assign(document, tuple(key.strip().split(".")), parse_value(value))
+    except yaml.YAMLError:
+        raise UserError(f"--set {text}: the value is not YAML") from None
+
+
+def _assign(document: Document, path: tuple[str, ...], value: Any) -> None:
+    parent: Any = document.data
+    for depth, key in enumerate(path[:-1], start=1):
+        child = parent.get(key)
+        if child is None:
+            child = parent[key] = {}
+        if not isinstance(child, dict):
+            raise document.error(path[:depth], f"cannot set {dotted(path)}: this is no mapping")
+        parent = child
+    parent[path[-1]] = value
+
+
+def _merge_defaults(document: Document) -> None:
+    """Lay each behavior over `default_settings`, key by key, and drop what ML-Agents calls deprecated."""
+    data = document.data
+    defaults = data.pop("default_settings", None) or {}
+    behaviors = data.get("behaviors")
+    if not isinstance(defaults, dict):
+        raise document.error(("default_settings",), "expected a mapping of behavior settings")
+    if isinstance(behaviors, dict):
+        for name, behavior in behaviors.items():
+            if behavior is None or isinstance(behavior, dict):
+                merged = _merged(defaults, behavior or {})
+                merged.pop("framework", None)
+                behaviors[name] = merged
+    for section in ("env_settings", "engine_settings", "checkpoint_settings", "torch_settings", "evaluation"):
+        if section in data and data[section] is None:
+            del data[section]
+    if data.get("environment_parameters", {}) is None:
+        del data["environment_parameters"]
+
+
+def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    result = copy.deepcopy(below)
+    for key, value in above.items():
+        both = isinstance(value, dict) and isinstance(result.get(key), dict)
+        result[key] = _merged(result[key], value) if both else value
+    return result
+
+
+def _read_reward_files(document: Document, folder: Path) -> None:
+    """Replace `reward_shaping: file.yaml` by what the file holds."""
+    behaviors = document.data.get("behaviors")
+    for name, behavior in behaviors.items() if isinstance(behaviors, dict) else ():
+        reward = behavior.get("reward_shaping") if isinstance(behavior, dict) else None
+        if not isinstance(reward, str):
+            continue
+        candidates = [folder / reward, CONFIGS_DIR / reward]
+        found = next((path for path in candidates if path.is_file()), None)
+        if found is None:
+            raise document.error(("behaviors", name, "reward_shaping"), f"no such file: {candidates[0]}")
+        inner = read_yaml(found)
+        validate(RewardSettings, inner.data, inner)
+        behavior["reward_shaping"] = inner.data
+        document.included["behaviors", name, "reward_shaping"] = inner
+
+
+def _with_drawn_seed(settings: RunSettings) -> RunSettings:
+    if settings.env_settings.seed != -1:
+        return settings
+    drawn = settings.env_settings.model_copy(update={"seed": random.randint(0, 9999)})
+    return settings.model_copy(update={"env_settings": drawn})

@@ -1,0 +1,122 @@
+"""What a person sees while a run goes on: a live bar on a terminal, plain lines elsewhere."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from trainers.evaluate import Evaluation
+
+
+class _StepRate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("-- steps/s" if speed is None else f"{speed:,.0f} steps/s", style="cyan")
+
+
+class Display:
+    """Prints a run's course; use it as a context around the run.
+
+    Args:
+        console: where to print.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(highlight=False)
+        self._progress: Progress | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self, name: str, step: int, max_steps: int) -> None:
+        """Show the live bar, on a terminal."""
+        if not self.console.is_terminal:
+            return
+        self._progress = Progress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            _StepRate(),
+            TextColumn("[green]success {task.fields[success]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=self.console,
+            expand=True,
+        )
+        self._task = self._progress.add_task(name, total=max_steps, completed=step, success="--")
+        self._progress.start()
+
+    def stop(self) -> None:
+        """Take the live bar down."""
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+    def progress(self, step: int) -> None:
+        """Move the bar."""
+        if self._progress is not None:
+            self._progress.update(self._task, completed=step)
+
+    def summary(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Print a line of training metrics."""
+        parts = [f"step {step:>9,}"]
+        for label, name, form in (
+            ("return", "environment/episode_return", "8.2f"),
+            ("success", "environment/success", "4.0%"),
+            ("length", "environment/episode_length", "6.1f"),
+            ("kl", "policy/kl", "6.4f"),
+            ("entropy", "policy/entropy", "6.2f"),
+            ("steps/s", "time/steps_per_second", "7,.0f"),
+        ):
+            if name in metrics:
+                parts.append(f"{label} {metrics[name]:{form}}")
+        self.console.print("  ".join(parts))
+
+    def evaluation(self, step: int, result: Evaluation, *, is_best: bool) -> None:
+        """Print what an evaluation came to."""
+        success = "" if result.success is None else f"success [bold]{result.success:.1%}[/]  "
+        best = "  [green]best so far[/]" if is_best else ""
+        self.console.print(
+            f"step {step:>9,}  [cyan]evaluation[/] of {len(result.returns)} episodes: "
+            f"{success}return {result.returns.mean():.2f}  length {result.lengths.mean():.1f}{best}"
+        )
+        if self._progress is not None and result.success is not None:
+            self._progress.update(self._task, success=f"{result.success:.1%}")
+
+    def checkpoint(self, step: int, path: Path) -> None:
+        """Say that a checkpoint was written."""
+        self.console.print(f"step {step:>9,}  [dim]checkpoint {path}[/]", soft_wrap=True)
+
+    def note(self, text: str) -> None:
+        """Print a line."""
+        self.console.print(text, soft_wrap=True)
+
+    def reward_table(self, behavior: str, rows: Sequence[tuple[str, str, str, str, float]]) -> None:
+        """Print the active terms of a reward."""
+        table = Table(title=f"Reward of {behavior}", title_justify="left", title_style="bold")
+        for header in ("name", "term", "signals", "parameters"):
+            table.add_column(header)
+        table.add_column("weight", justify="right")
+        for name, term, signals, parameters, weight in rows:
+            table.add_row(name, term, signals or "-", parameters or "-", f"{weight:g}")
+        self.console.print(table)

@@ -1,0 +1,1 @@
+"""Checkpoint -> actor, in the formats that Unity and robots run."""

@@ -1,0 +1,157 @@
+"""Checkpoint -> actor: actor.onnx and actor.json in a folder, checked before they appear."""
+
+import hashlib
+import json
+import platform
+import shutil
+import tempfile
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+
+from trainers.checkpoint import load_checkpoint
+from trainers.config import dump_settings
+from trainers.errors import RunError
+from trainers.evaluate import Evaluation
+from trainers.export.parity import SAMPLES, TOLERANCE, onnx_difference
+from trainers.export.unity_onnx import OPSET, write_unity_onnx
+from trainers.networks import GaussianActor
+from trainers.run_folder import RunFolder
+from trainers.settings import RunSettings
+from unity_env.sim.description import RobotDescription, all_tasks
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Export:
+    """An exported actor.
+
+    Attributes:
+        folder: holds actor.onnx and actor.json.
+        unity_onnx: the copy under ML-Agents' name.
+        difference: largest difference to the torch policy.
+    """
+
+    folder: Path
+    unity_onnx: Path
+    difference: float
+
+
+def export_actor(folder: RunFolder, name: str, settings: RunSettings, measured: Evaluation | None = None) -> Export:
+    """Export the best checkpoint of a behavior.
+
+    The files are made and checked in a temporary folder and moved into place together; a failed export
+    leaves what was there before.
+
+    Raises:
+        UserError: there is no readable checkpoint.
+        RunError: the exported network differs from the trained one, or the disk refuses.
+    """
+    source = best_checkpoint(folder, name)
+    state = load_checkpoint(source)
+    actor = _rebuild_actor(state, settings, name)
+    target = folder.behavior(name) / "actor"
+    try:
+        with tempfile.TemporaryDirectory(dir=folder.behavior(name), ignore_cleanup_errors=True) as made:
+            onnx_path = Path(made) / "actor.onnx"
+            write_unity_onnx(actor, onnx_path)
+            difference = onnx_difference(actor, onnx_path)
+            if not difference <= TOLERANCE:
+                raise RunError(
+                    f"export of {source}: actions differ by {difference:.2e} from the trained policy, "
+                    f"more than {TOLERANCE:.0e}; nothing was exported"
+                )
+            card = _actor_card(settings, name, state, source, measured, difference)
+            card["files"] = {"actor.onnx": _sha256(onnx_path)}
+            (Path(made) / "actor.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+            _replace_folder(Path(made), target)
+            shutil.copyfile(target / "actor.onnx", folder.root / f"{name}.onnx")
+    except OSError as error:
+        raise RunError(f"export to {target}: {error.strerror}") from None
+    return Export(target, folder.root / f"{name}.onnx", difference)
+
+
+def best_checkpoint(folder: RunFolder, name: str) -> Path:
+    """Return best.pt, or the newest checkpoint of a run that has not been evaluated yet."""
+    return folder.best(name) if folder.best(name).is_file() else folder.checkpoint(name)
+
+
+def _rebuild_actor(state: dict[str, Any], settings: RunSettings, name: str) -> GaussianActor:
+    weights = state["algorithm"]["actor"]
+    action_size = len(weights["log_std"])
+    network = settings.behaviors[name].network_settings
+    first = weights["encoder.0.mean"] if network.normalize else weights["encoder.0.weight"][0]
+    actor = GaussianActor(len(first), action_size, network)
+    actor.load_state_dict(weights)
+    return actor.eval()
+
+
+def _replace_folder(made: Path, target: Path) -> None:
+    old = target.with_name(f".{target.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        target.rename(old)
+    made.chmod(0o755)
+    made.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _actor_card(
+    settings: RunSettings,
+    name: str,
+    state: dict[str, Any],
+    source: Path,
+    measured: Evaluation | None,
+    difference: float,
+) -> dict[str, Any]:
+    """Describe the actor for whoever runs it: what goes in, what comes out, where it is from."""
+    config = dump_settings(settings)
+    reward = settings.behaviors[name].reward_shaping
+    card: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "behavior": name,
+        "onnx": {"opset": OPSET, "input": "obs_0", "output": "deterministic_continuous_actions", "memory_size": 0},
+    }
+    task_name = settings.env_settings.sim_task
+    if task_name is not None:
+        card |= _interface(all_tasks()[task_name][0], task_name)
+    card["parity"] = {"samples": SAMPLES, "largest_difference": difference, "tolerance": TOLERANCE}
+    card["success_measured"] = None if measured is None else {"episodes": len(measured.returns), **measured.summary()}
+    card["provenance"] = {
+        "run_id": settings.checkpoint_settings.run_id,
+        "checkpoint": source.name,
+        "steps": state["step"],
+        "seed": settings.env_settings.seed,
+        "config_sha256": hashlib.sha256(config.encode()).hexdigest(),
+        "reward_sha256": None if reward is None else hashlib.sha256(reward.model_dump_json().encode()).hexdigest(),
+        "exported_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {
+            "python": platform.python_version(),
+            **{package: version(package) for package in ("unity-robot-rl", "torch", "numpy", "mujoco", "onnx")},
+        },
+    }
+    return card
+
+
+def _interface(robot: RobotDescription, task_name: str) -> dict[str, Any]:
+    """Return what a robot's program must feed in and what it gets back, in order."""
+    task = robot.tasks[task_name]
+    return {
+        "robot": robot.name,
+        "task": task_name,
+        "control_period_s": robot.control.period_s,
+        "observation": [asdict(part) for part in robot.select(task.observation)],
+        "action": [
+            asdict(part.named(action))
+            | {"scale_to_si": robot.joint_array("max_velocity_rad_s").tolist(), "si_unit": "rad/s"}
+            for action, part in robot.action.items()
+        ],
+    }
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

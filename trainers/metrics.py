@@ -1,0 +1,106 @@
+"""What is logged: means between two summaries, to TensorBoard and to metrics.jsonl."""
+
+import json
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch.utils.tensorboard import SummaryWriter
+
+from trainers.files import write_text
+
+
+class EpisodeLog:
+    """Returns and lengths of the training episodes that ended since the last summary, and their success."""
+
+    def __init__(self, rows: int) -> None:
+        self._return = np.zeros(rows)
+        self._length = np.zeros(rows, dtype=np.int64)
+        self._ended: dict[str, list[float]] = defaultdict(list)
+
+    def add(self, rew: np.ndarray, terminated: np.ndarray, truncated: np.ndarray, infos: Mapping[str, Any]) -> None:
+        """Add one step of all rows."""
+        self._return += rew
+        self._length += infos["valid"]
+        rows = np.flatnonzero(terminated | truncated)
+        if len(rows) == 0:
+            return
+        self._ended["environment/episode_return"] += self._return[rows].tolist()
+        self._ended["environment/episode_length"] += self._length[rows].tolist()
+        signals = infos.get("final_info", {}).get("signals", {})
+        if "success" in signals:
+            self._ended["environment/success"] += signals["success"][rows, 0].tolist()
+        self._return[rows] = 0.0
+        self._length[rows] = 0
+
+    def summary(self) -> dict[str, float]:
+        """Return the means and start anew."""
+        means = {name: float(np.mean(values)) for name, values in self._ended.items()}
+        self._ended.clear()
+        return means
+
+    def state_dict(self) -> dict[str, Any]:
+        """Episodes under way."""
+        return {"return": self._return.copy(), "length": self._length.copy()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue where `state_dict` was taken."""
+        self._return[:] = state["return"]
+        self._length[:] = state["length"]
+
+
+class MetricsLog:
+    """Collects values and writes their means.
+
+    Args:
+        folder: where TensorBoard's events and metrics.jsonl go.
+        first_step: entries of an earlier run after this step are dropped: they will be made again.
+    """
+
+    def __init__(self, folder: Path, first_step: int) -> None:
+        self._values: dict[str, list[float]] = defaultdict(list)
+        self._path = folder / "metrics.jsonl"
+        self._drop_after(first_step)
+        self._file = self._path.open("a", encoding="utf-8")
+        self._board = SummaryWriter(str(folder), purge_step=first_step + 1)
+        self._started = time.perf_counter()
+        self._first_step = first_step
+
+    def add(self, values: Mapping[str, float]) -> None:
+        """Collect one value for each name."""
+        for name, value in values.items():
+            self._values[name].append(value)
+
+    def write(self, step: int, extra: Mapping[str, float]) -> dict[str, float]:
+        """Write the means since the last call, and `extra` as it is; returns what was written."""
+        means = {name: float(np.mean(values)) for name, values in self._values.items()} | dict(extra)
+        self._values.clear()
+        elapsed = time.perf_counter() - self._started
+        means["time/steps_per_second"] = (step - self._first_step) / elapsed
+        for name, value in means.items():
+            self._board.add_scalar(name, value, step)
+        self._board.flush()
+        self._file.write(json.dumps({"step": step, "seconds": round(elapsed, 3), **means}) + "\n")
+        self._file.flush()
+        return means
+
+    def close(self) -> None:
+        """Close both files."""
+        self._board.close()
+        self._file.close()
+
+    def _drop_after(self, step: int) -> None:
+        if self._path.exists():
+            lines = self._path.read_text(encoding="utf-8").splitlines(keepends=True)
+            write_text(self._path, "".join(line for line in lines if _step_of(line) <= step))
+
+
+def _step_of(line: str) -> float:
+    """Return a line's step; a line that a crash cut short belongs to no step."""
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError):
+        return float("inf")

@@ -1,0 +1,202 @@
+"""The YAML of a run: ML-Agents' schema with its defaults, and what this project adds to it.
+
+Knobs keep ML-Agents' names here; docstrings give the literature's.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from reward_shaping.settings import RewardSettings
+from unity_env.settings import (
+    EngineSettings,
+    EnvironmentParameter,
+    EnvSettings,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    Settings,
+)
+
+Schedule = Literal["linear", "constant"]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Discount = Annotated[float, Field(ge=0, lt=1)]
+
+
+def _not_yet(value: Any) -> None:
+    if value not in (None, False):
+        raise ValueError("not supported by this version; leave the key out")
+
+
+NotYet = Annotated[None, BeforeValidator(_not_yet)]
+
+
+class NetworkSettings(Settings):
+    """Shape of a network.
+
+    Attributes:
+        normalize: standardise observations by running statistics.
+        activation: of the hidden layers; ML-Agents knows swish only.
+    """
+
+    normalize: bool = False
+    hidden_units: PositiveInt = 128
+    num_layers: PositiveInt = 2
+    vis_encode_type: Literal["fully_connected", "match3", "simple", "nature_cnn", "resnet"] = "simple"
+    memory: NotYet = None
+    goal_conditioning_type: Literal["hyper", "none"] = "hyper"
+    deterministic: bool = False
+    activation: Literal["swish", "relu", "leaky_relu", "tanh", "elu"] = "swish"
+
+
+class PpoHyperparameters(Settings):
+    """Proximal policy optimisation (Schulman et al. 2017, arXiv 1707.06347).
+
+    Attributes:
+        batch_size: minibatch, samples.
+        buffer_size: samples collected for one update, over all rows.
+        beta: entropy coefficient c_2 of eq. 9.
+        epsilon: clip range of eq. 7.
+        lambd: lambda of eq. 11, GAE.
+        num_epoch: K, passes over the buffer.
+        value_coefficient: c_1 of eq. 9.
+        max_grad_norm: the gradient's norm is clipped to this; null leaves it.
+    """
+
+    batch_size: PositiveInt = 1024
+    buffer_size: PositiveInt = 10240
+    learning_rate: PositiveFloat = 3e-4
+    learning_rate_schedule: Schedule = "linear"
+    beta: NonNegativeFloat = 5e-3
+    beta_schedule: Schedule | None = None
+    epsilon: PositiveFloat = 0.2
+    epsilon_schedule: Schedule | None = None
+    lambd: Fraction = 0.95
+    num_epoch: PositiveInt = 3
+    shared_critic: NotYet = None
+    value_coefficient: NonNegativeFloat = 0.5
+    max_grad_norm: PositiveFloat | None = 0.5
+
+    @model_validator(mode="before")
+    @classmethod
+    def _follow_learning_rate(cls, data: Any) -> Any:
+        """Beta and epsilon follow the learning rate's schedule where theirs is not given, as in ML-Agents."""
+        if not isinstance(data, dict):
+            return data
+        schedule = data.get("learning_rate_schedule", "linear")
+        return {"beta_schedule": schedule, "epsilon_schedule": schedule} | data
+
+    @model_validator(mode="after")
+    def _batch_fits_buffer(self) -> "PpoHyperparameters":
+        if self.batch_size > self.buffer_size:
+            raise ValueError(f"batch_size {self.batch_size} is larger than buffer_size {self.buffer_size}")
+        return self
+
+
+class ExtrinsicSettings(Settings):
+    """The task's reward: discount and factor."""
+
+    gamma: Discount = 0.99
+    strength: NonNegativeFloat = 1.0
+    network_settings: NetworkSettings = NetworkSettings()
+
+
+class RewardSignals(Settings):
+    """ML-Agents' reward signals."""
+
+    extrinsic: ExtrinsicSettings = ExtrinsicSettings()
+    curiosity: NotYet = None
+    rnd: NotYet = None
+    gail: NotYet = None
+
+
+class BehaviorSettings(Settings):
+    """How one behavior is trained.
+
+    Attributes:
+        checkpoint_interval: steps between checkpoints.
+        time_horizon: GAE traces are cut after so many steps.
+        max_steps: steps of all rows together.
+        summary_freq: steps between two lines of the log.
+        reward_shaping: the reward function, or the name of a file that holds it; left out, the
+            environment's own reward.
+    """
+
+    trainer_type: Literal["ppo"] = "ppo"
+    hyperparameters: PpoHyperparameters = PpoHyperparameters()
+    network_settings: NetworkSettings = NetworkSettings()
+    reward_signals: RewardSignals = RewardSignals()
+    checkpoint_interval: PositiveInt = 500_000
+    keep_checkpoints: PositiveInt = 5
+    even_checkpoints: bool = False
+    max_steps: PositiveInt = 500_000
+    time_horizon: PositiveInt = 64
+    summary_freq: PositiveInt = 50_000
+    threaded: bool = False
+    init_path: str | None = None
+    self_play: NotYet = None
+    behavioral_cloning: NotYet = None
+    reward_shaping: RewardSettings | None = None
+
+    @property
+    def save_every(self) -> int:
+        """Steps between checkpoints, `even_checkpoints` taken into account."""
+        return max(1, self.max_steps // self.keep_checkpoints) if self.even_checkpoints else self.checkpoint_interval
+
+
+class EvaluationSettings(Settings):
+    """Separate episodes that measure the deterministic policy.
+
+    Attributes:
+        interval: training steps between two evaluations.
+        episodes: episodes of each, always the same ones.
+        seed: of those episodes.
+        success_threshold: training stops when an evaluation's success reaches this; null never stops.
+        final_episodes: episodes of the evaluation after training.
+        final_seed: their seed, held out from everything before.
+    """
+
+    interval: PositiveInt = 100_000
+    episodes: PositiveInt = 100
+    seed: Annotated[int, Field(ge=0)] = 1_000_000
+    success_threshold: Fraction | None = None
+    final_episodes: PositiveInt = 200
+    final_seed: Annotated[int, Field(ge=0)] = 2_000_000
+
+
+class CheckpointSettings(Settings):
+    """Names and modes of a run."""
+
+    run_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "ppo"
+    initialize_from: str | None = None
+    load_model: bool = False
+    resume: bool = False
+    force: bool = False
+    train_model: bool = False
+    inference: bool = False
+    results_dir: str = "results"
+
+
+class TorchSettings(Settings):
+    """Where and how torch computes.
+
+    Attributes:
+        device: cpu, cuda, cuda:1 ...; null takes cuda where there is one.
+        threads: of torch's own operations; small networks lose more by waiting for a second one than it brings.
+    """
+
+    device: str | None = None
+    threads: PositiveInt = 1
+
+
+class RunSettings(Settings):
+    """One YAML file: one run."""
+
+    behaviors: Annotated[dict[str, BehaviorSettings], Field(min_length=1)]
+    env_settings: EnvSettings = EnvSettings()
+    engine_settings: EngineSettings = EngineSettings()
+    environment_parameters: dict[str, EnvironmentParameter] = Field(default={})
+    checkpoint_settings: CheckpointSettings = CheckpointSettings()
+    torch_settings: TorchSettings = TorchSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    debug: bool = False

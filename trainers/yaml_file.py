@@ -1,0 +1,181 @@
+"""YAML with line numbers: every error says file, line, key and what would be right."""
+
+import difflib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from trainers.errors import UserError
+
+Key = tuple[str | int, ...]
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads 3e-4 as a number, as YAML 1.2 does and PyYAML does not."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"),
+    list("-+.0123456789"),
+)
+
+
+@dataclass
+class Document:
+    """A parsed YAML mapping.
+
+    Attributes:
+        source: file name, for messages.
+        data: its content.
+        lines: path of keys -> line, from 1.
+        included: path of keys -> the document whose content stands there.
+    """
+
+    source: str
+    data: dict[str, Any]
+    lines: dict[Key, int] = field(default_factory=dict)
+    included: "dict[Key, Document]" = field(default_factory=dict)
+
+    def error(self, path: Sequence[str | int], message: str) -> UserError:
+        """Return an error that points at the deepest known key of `path`."""
+        for start, inner in self.included.items():
+            if tuple(path[: len(start)]) == start:
+                return inner.error(path[len(start) :], message)
+        known = tuple(path)
+        while known and known not in self.lines:
+            known = known[:-1]
+        where = f"{self.source}:{self.lines[known]}" if known in self.lines else self.source
+        return UserError(f"{where}: {dotted(path)}: {message}" if path else f"{where}: {message}")
+
+
+def read_yaml(path: Path) -> Document:
+    """Read a file that holds one mapping.
+
+    Raises:
+        UserError: missing, unreadable, empty, not YAML, or not a mapping.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 text (byte {error.start}); expected a YAML file") from None
+    return parse_yaml(text, str(path))
+
+
+def parse_yaml(text: str, source: str) -> Document:
+    """Parse the text of one mapping; see `read_yaml`."""
+    try:
+        root = yaml.compose(text, Loader=_Loader)
+        if root is None:
+            raise UserError(f"{source}: is empty; expected a mapping with the key behaviors")
+        data = yaml.load(text, Loader=_Loader)  # a SafeLoader
+    except yaml.MarkedYAMLError as error:
+        raise UserError(_syntax_error(source, error)) from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{source}: not YAML: {error}") from None
+    if not isinstance(data, dict):
+        raise UserError(f"{source}:1: expected a mapping with the key behaviors, found a {type(data).__name__}")
+    document = Document(source, data)
+    _note_lines(root, (), document)
+    return document
+
+
+def parse_value(text: str) -> Any:
+    """Parse a scalar or flow value, as given on the command line."""
+    return yaml.load(text, Loader=_Loader)  # a SafeLoader
+
+
+def validate(model: type[Model], data: Any, document: Document, at: Key = ()) -> Model:
+    """Build settings from the document's data.
+
+    Raises:
+        UserError: the first thing that does not fit, with its line and the nearest valid key.
+    """
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        path = at + _yaml_path(first["loc"], data)
+        message = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "extra_forbidden":
+            message = "unknown key" + _hint(str(path[-1]), model, first["loc"][:-1])
+        elif first["type"] not in ("missing", "value_error"):
+            message = f"{message}, found {_short(first['input'])}"
+        raise document.error(path, message) from None
+
+
+def dotted(path: Sequence[str | int]) -> str:
+    """Return a.b.c for a path of keys."""
+    return ".".join(str(key) for key in path)
+
+
+def _syntax_error(source: str, error: yaml.MarkedYAMLError) -> str:
+    line = error.problem_mark.line + 1 if error.problem_mark else 1
+    problem = error.problem or "not YAML"
+    if "'\\t'" in problem:
+        problem = "a tab; YAML is indented with spaces"
+    return f"{source}:{line}: {problem}"
+
+
+def _note_lines(node: yaml.Node, path: Key, document: Document) -> None:
+    if isinstance(node, yaml.MappingNode):
+        seen = set()
+        for key_node, value_node in node.value:
+            key = (*path, str(key_node.value))
+            document.lines[key] = key_node.start_mark.line + 1
+            if key in seen:
+                raise document.error(key, "stands twice")
+            seen.add(key)
+            _note_lines(value_node, key, document)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            document.lines[(*path, index)] = item.start_mark.line + 1
+            _note_lines(item, (*path, index), document)
+
+
+def _yaml_path(loc: tuple[str | int, ...], data: Any) -> Key:
+    """Leave out of pydantic's location the names of union members, which are not in the YAML."""
+    path: list[str | int] = []
+    for position, key in enumerate(loc):
+        last = position == len(loc) - 1
+        if (isinstance(data, dict) and key in data) or (isinstance(data, list) and isinstance(key, int)):
+            data = data[key]
+        elif not last or not isinstance(data, dict):
+            continue
+        path.append(key)
+    return tuple(path)
+
+
+def _hint(wrong: str, model: type[BaseModel], parents: tuple[str | int, ...]) -> str:
+    known = _fields_at(model, parents)
+    close = difflib.get_close_matches(wrong, known, n=1)
+    return f", did you mean {close[0]}?" if close else f"; known are {', '.join(known)}" if known else ""
+
+
+def _fields_at(model: Any, parents: tuple[str | int, ...]) -> list[str]:
+    """Return the keys of the model that lies at `parents` below `model`."""
+    for key in parents:
+        if isinstance(model, type) and issubclass(model, BaseModel) and key in model.model_fields:
+            model = _model_inside(model.model_fields[str(key)].annotation)
+    return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
+
+
+def _model_inside(annotation: Any) -> Any:
+    """Return the one settings class inside X, X | None, dict[str, X] or Annotated[X, ...]."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    inside = [_model_inside(part) for part in get_args(annotation)]
+    return next((part for part in inside if part is not None), None)
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

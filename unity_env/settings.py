@@ -1,0 +1,171 @@
+"""env_settings, engine_settings and environment_parameters: ML-Agents' keys and defaults, and a few of ours."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+
+
+class Settings(BaseModel):
+    """Strict and frozen: an unknown key or a wrong type is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Int = Annotated[int, BeforeValidator(_whole)]
+PositiveInt = Annotated[int, BeforeValidator(_whole), Field(gt=0)]
+PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class EnvSettings(Settings):
+    """What simulates, and how many copies of it.
+
+    Attributes:
+        env_path: `sim:<task>` for the embedded simulation, else a Unity player.
+        num_envs: simulations side by side; with `sim:` they are rows of one batch.
+        num_areas: agents in one simulation.
+        seed: -1 draws one.
+        sim_threads: threads of the embedded simulation, 0 for all cores; results do not depend on it.
+    """
+
+    env_path: str | None = None
+    env_args: list[str] | None = None
+    base_port: Annotated[int, Field(ge=1, le=65535)] = 5005
+    num_envs: PositiveInt = 1
+    num_areas: PositiveInt = 1
+    timeout_wait: PositiveInt = 60
+    seed: Annotated[int, Field(ge=-1)] = -1
+    max_lifetime_restarts: Annotated[int, Field(ge=-1)] = 10
+    restarts_rate_limit_n: Annotated[int, Field(ge=-1)] = 1
+    restarts_rate_limit_period_s: PositiveInt = 60
+    sim_threads: Annotated[int, Field(ge=0)] = 0
+
+    @property
+    def sim_task(self) -> str | None:
+        """Name of the embedded task, None where env_path means a Unity player."""
+        return self.env_path.removeprefix("sim:") if self.env_path and self.env_path.startswith("sim:") else None
+
+
+class EngineSettings(Settings):
+    """Unity's rendering and clock."""
+
+    width: PositiveInt = 84
+    height: PositiveInt = 84
+    quality_level: Annotated[int, Field(ge=0, le=5)] = 5
+    time_scale: PositiveFloat = 20
+    target_frame_rate: Annotated[int, Field(ge=-1)] = -1
+    capture_frame_rate: Annotated[int, Field(ge=0)] = 60
+    no_graphics: bool = False
+    no_graphics_monitor: bool = False
+
+
+class ConstantParameters(Settings):
+    """One value."""
+
+    value: Finite = 0.0
+    seed: Int = -1
+
+
+class UniformParameters(Settings):
+    """Uniform on [min_value, max_value]."""
+
+    min_value: Finite = 0.0
+    max_value: Finite = 1.0
+    seed: Int = -1
+
+
+class GaussianParameters(Settings):
+    """Normal."""
+
+    mean: Finite = 1.0
+    st_dev: NonNegativeFloat = 1.0
+    seed: Int = -1
+
+
+class MultiRangeUniformParameters(Settings):
+    """Uniform on a union of intervals."""
+
+    intervals: list[Annotated[list[Finite], Field(min_length=2, max_length=2)]] = [[0.0, 1.0]]
+    seed: Int = -1
+
+
+class ConstantSampler(Settings):
+    """ML-Agents' `constant`."""
+
+    sampler_type: Literal["constant"]
+    sampler_parameters: ConstantParameters = ConstantParameters()
+
+
+class UniformSampler(Settings):
+    """ML-Agents' `uniform`."""
+
+    sampler_type: Literal["uniform"]
+    sampler_parameters: UniformParameters = UniformParameters()
+
+
+class GaussianSampler(Settings):
+    """ML-Agents' `gaussian`."""
+
+    sampler_type: Literal["gaussian"]
+    sampler_parameters: GaussianParameters = GaussianParameters()
+
+
+class MultiRangeUniformSampler(Settings):
+    """ML-Agents' `multirangeuniform`."""
+
+    sampler_type: Literal["multirangeuniform"]
+    sampler_parameters: MultiRangeUniformParameters = MultiRangeUniformParameters()
+
+
+Sampler = Annotated[
+    ConstantSampler | UniformSampler | GaussianSampler | MultiRangeUniformSampler, Field(discriminator="sampler_type")
+]
+
+
+def _value_kind(value: Any) -> str:
+    return "sampler" if isinstance(value, dict | Settings) else "number"
+
+
+Value = Annotated[Annotated[Finite, Tag("number")] | Annotated[Sampler, Tag("sampler")], Discriminator(_value_kind)]
+
+
+class CompletionCriteria(Settings):
+    """When a lesson is over."""
+
+    behavior: str
+    measure: Literal["reward", "progress"] = "reward"
+    min_lesson_length: Annotated[int, Field(ge=0)] = 0
+    signal_smoothing: bool = True
+    threshold: Finite = 0.0
+    require_reset: bool = False
+
+
+class Lesson(Settings):
+    """One step of a curriculum; all but the last need completion criteria."""
+
+    name: str
+    value: Value
+    completion_criteria: CompletionCriteria | None = None
+
+
+class Curriculum(Settings):
+    """Lessons in order."""
+
+    curriculum: Annotated[list[Lesson], Field(min_length=1)]
+
+
+def _parameter_kind(value: Any) -> str:
+    if isinstance(value, Curriculum) or (isinstance(value, dict) and "curriculum" in value):
+        return "curriculum"
+    return _value_kind(value)
+
+
+EnvironmentParameter = Annotated[
+    Annotated[Finite, Tag("number")] | Annotated[Sampler, Tag("sampler")] | Annotated[Curriculum, Tag("curriculum")],
+    Discriminator(_parameter_kind),
+]

@@ -1,0 +1,1 @@
+"""The embedded simulation: the robots and their tasks in MuJoCo."""

@@ -1,0 +1,58 @@
+"""Pictures of the embedded simulation, rendered off screen."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from unity_env.sim.env import SimEnv
+
+
+class RenderError(RuntimeError):
+    """No picture can be made here."""
+
+
+def render(env: SimEnv, row: int, width: int, height: int) -> np.ndarray:
+    """Render one row's scene.
+
+    Returns:
+        (height, width, 3) uint8, RGB.
+
+    Raises:
+        RenderError: this machine has no OpenGL for off-screen rendering.
+    """
+    os.environ.setdefault("MUJOCO_GL", "egl")
+    import mujoco  # noqa: PLC0415  # reads MUJOCO_GL when it first renders
+
+    batch = env.task.batch
+    data = batch.get_data(row)
+    camera = mujoco.MjvCamera()
+    camera.lookat[:] = (0.14, 0.06, 0.26)
+    camera.distance, camera.azimuth, camera.elevation = 1.45, 132.0, -20.0
+    try:
+        with mujoco.Renderer(batch.get_model(row), height, width) as renderer:
+            renderer.update_scene(data, camera)
+            picture: np.ndarray = renderer.render()
+            return picture
+    except Exception as error:  # each GL backend fails in its own way
+        raise RenderError(
+            f"no off-screen rendering here ({type(error).__name__}: {error}); on Linux it needs EGL, "
+            f"Debian's package libegl1, and MUJOCO_GL=egl or osmesa"
+        ) from None
+
+
+def save_picture(task: str, path: Path, width: int = 960, height: int = 600) -> None:
+    """Render the start of an episode of a task to a PNG file.
+
+    Raises:
+        RenderError: see `render`; or the file cannot be written.
+    """
+    from PIL import Image  # noqa: PLC0415  # only pictures need it
+
+    env = SimEnv(task, num_areas=1, seed=3)
+    env.reset()
+    picture = render(env, 0, width, height)
+    try:
+        Image.fromarray(picture).save(path)
+    except (OSError, ValueError) as error:
+        raise RenderError(f"{path}: cannot be written as a picture: {error}") from None

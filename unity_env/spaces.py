@@ -1,0 +1,115 @@
+"""ML-Agents behavior specifications -> gymnasium spaces, and the names behind a sensor's numbers."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from gymnasium import Space, spaces
+from mlagents_envs.base_env import ActionSpec, ActionTuple, BehaviorSpec, ObservationSpec
+
+SIGNALS_SENSOR = "signals"
+
+
+@dataclass(frozen=True)
+class Component:
+    """A named run of numbers in a sensor's vector or an action.
+
+    Attributes:
+        name: as it stands in rewards, tables and actor.json.
+        size: how many numbers.
+        unit: SI, "1" where there is none.
+        frame: the coordinate frame they are given in.
+        limit: interval that holds every value.
+        meaning: one line for a person.
+    """
+
+    name: str
+    size: int
+    unit: str
+    frame: str
+    limit: tuple[float, float]
+    meaning: str
+
+
+class SensorLayout:
+    """The components of one vector sensor, in order."""
+
+    def __init__(self, components: Sequence[Component]) -> None:
+        self.components = tuple(components)
+        ends = np.cumsum([part.size for part in components]).tolist()
+        starts = [0, *ends[:-1]]
+        self._slices = {part.name: slice(start, end) for part, start, end in zip(components, starts, ends, strict=True)}
+        self.size: int = ends[-1] if ends else 0
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Component names in order."""
+        return tuple(self._slices)
+
+    def split(self, values: np.ndarray) -> dict[str, np.ndarray]:
+        """View (N, size) as name -> (N, k), without copying."""
+        return {name: values[:, where] for name, where in self._slices.items()}
+
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the lowest and highest value of every number: two (size,) arrays."""
+        sizes = [part.size for part in self.components]
+        low, high = np.array([part.limit for part in self.components], dtype=np.float32).T
+        return np.repeat(low, sizes), np.repeat(high, sizes)
+
+
+Layouts = Mapping[str, SensorLayout]
+
+
+def observed_sensors(spec: BehaviorSpec) -> dict[str, int]:
+    """Return sensor name -> index of the sensors the policy sees: all but `signals`, in ML-Agents' order."""
+    observed: dict[str, int] = {}
+    for index, sensor in enumerate(spec.observation_specs):
+        if sensor.name != SIGNALS_SENSOR:
+            name = sensor.name or f"obs_{index}"
+            observed[f"{name}_{index}" if name in observed else name] = index
+    return observed
+
+
+def signals_index(spec: BehaviorSpec) -> int | None:
+    """Return the index of the `signals` sensor, None where a build has none."""
+    names = [sensor.name for sensor in spec.observation_specs]
+    return names.index(SIGNALS_SENSOR) if SIGNALS_SENSOR in names else None
+
+
+def observation_space(spec: BehaviorSpec, layouts: Layouts) -> Space[Any]:
+    """Return a Box for one observed sensor, a Dict of Boxes by sensor name for several."""
+    boxes: dict[str, Space[Any]] = {
+        name: _box(spec.observation_specs[index], layouts.get(name)) for name, index in observed_sensors(spec).items()
+    }
+    return next(iter(boxes.values())) if len(boxes) == 1 else spaces.Dict(boxes)
+
+
+def _box(sensor: ObservationSpec, layout: SensorLayout | None) -> spaces.Box:
+    if layout is None:
+        return spaces.Box(-np.inf, np.inf, sensor.shape, np.float32)
+    if (layout.size,) != tuple(sensor.shape):
+        raise ValueError(
+            f"sensor {sensor.name}: its components have {layout.size} values, the environment sends {sensor.shape}"
+        )
+    return spaces.Box(*layout.bounds(), dtype=np.float32)
+
+
+def action_space(spec: ActionSpec) -> Space[Any]:
+    """Return Box [-1, 1] for continuous, MultiDiscrete for discrete actions, a Dict of both for hybrid ones."""
+    continuous = spaces.Box(-1.0, 1.0, (spec.continuous_size,), np.float32)
+    discrete = spaces.MultiDiscrete(spec.discrete_branches, dtype=np.int32) if spec.discrete_size else None
+    if discrete is None:
+        return continuous
+    if spec.continuous_size == 0:
+        return discrete
+    return spaces.Dict({"continuous": continuous, "discrete": discrete})
+
+
+def action_tuple(spec: ActionSpec, actions: Any) -> ActionTuple:
+    """Turn a batch of actions of `action_space` into ML-Agents' pair of arrays."""
+    if spec.continuous_size and spec.discrete_size:
+        return ActionTuple(np.asarray(actions["continuous"], np.float32), np.asarray(actions["discrete"], np.int32))
+    if spec.discrete_size:
+        return ActionTuple(discrete=np.asarray(actions, np.int32))
+    return ActionTuple(continuous=np.asarray(actions, np.float32))
