@@ -146,7 +146,8 @@ def _yaml_path(loc: tuple[str | int, ...], data: Any) -> Key:
     path: list[str | int] = []
     for position, key in enumerate(loc):
         last = position == len(loc) - 1
-        if (isinstance(data, dict) and key in data) or (isinstance(data, list) and isinstance(key, int)):
+        inside = key in data if isinstance(data, dict) else isinstance(data, list)
+        if inside:
             data = data[key]
         elif not last or not isinstance(data, dict):
             continue

@@ -11,7 +11,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-
 from trainers.checkpoint import load_checkpoint
 from trainers.config import dump_settings
 from trainers.errors import RunError
