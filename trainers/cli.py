@@ -71,7 +71,7 @@ def train(
     if result.evaluation is None or result.export is None:
         console.print(f"stopped at step {result.step:,}; continue with --resume --run-id {result.folder.root.name}")
         raise typer.Exit(130)
-    _print_evaluation(console, result.evaluation.summary(), len(result.evaluation.returns), "held-out")
+    _print_evaluation(console, result.evaluation.summary(), len(result.evaluation.returns), "held out from training")
     _print_export(console, result.export)
     console.print(f"run       {result.folder.root}", soft_wrap=True)
     console.print(f"curves    tensorboard --logdir {result.folder.root}", soft_wrap=True)
@@ -161,8 +161,8 @@ def _run_folder(run: Path, results_dir: Path | None) -> Path:
 
 
 def _print_evaluation(console: Console, summary: dict[str, float], episodes: int, which: str) -> None:
-    table = Table(title=f"{episodes} {which} episodes", title_justify="left", title_style="bold")
-    table.add_column("measure")
+    console.print(f"\n[bold]{episodes} episodes, {which}[/]")
+    table = Table("measure")
     table.add_column("mean", justify="right")
     for name, value in summary.items():
         table.add_row(name, f"{value:.1%}" if name == "success" else f"{value:.2f}")

@@ -84,6 +84,7 @@ def _assign(document: Document, path: tuple[str, ...], value: Any) -> None:
             raise document.error(path[:depth], f"cannot set {dotted(path)}: this is no mapping")
         parent = child
     parent[path[-1]] = value
+    document.overridden.add(path)
 
 
 def _merge_defaults(document: Document) -> None:

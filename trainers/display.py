@@ -90,13 +90,13 @@ class Display:
         ):
             if name in metrics:
                 parts.append(f"{label} {metrics[name]:{form}}")
-        self.console.print("  ".join(parts))
+        self.note("  ".join(parts))
 
     def evaluation(self, step: int, result: Evaluation, *, is_best: bool) -> None:
         """Print what an evaluation came to."""
         success = "" if result.success is None else f"success [bold]{result.success:.1%}[/]  "
         best = "  [green]best so far[/]" if is_best else ""
-        self.console.print(
+        self.note(
             f"step {step:>9,}  [cyan]evaluation[/] of {len(result.returns)} episodes: "
             f"{success}return {result.returns.mean():.2f}  length {result.lengths.mean():.1f}{best}"
         )
@@ -105,10 +105,10 @@ class Display:
 
     def checkpoint(self, step: int, path: Path) -> None:
         """Say that a checkpoint was written."""
-        self.console.print(f"step {step:>9,}  [dim]checkpoint {path}[/]", soft_wrap=True)
+        self.note(f"step {step:>9,}  [dim]checkpoint {path}[/]")
 
     def note(self, text: str) -> None:
-        """Print a line."""
+        """Print a line, as long as it is."""
         self.console.print(text, soft_wrap=True)
 
     def reward_table(self, behavior: str, rows: Sequence[tuple[str, str, str, str, float]]) -> None:

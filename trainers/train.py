@@ -182,9 +182,10 @@ def _initial_checkpoint(settings: RunSettings, name: str, behavior: BehaviorSett
 
 
 def _initialize(algorithm: Algorithm, path: Path, name: str, behavior: BehaviorSettings, document: Document) -> None:
+    """Take over networks and optimiser; the random state stays this run's own."""
     state = load_checkpoint(path)
     _check_networks(state, name, behavior, document, path)
-    algorithm.load_state_dict(state["algorithm"])
+    algorithm.load_state_dict(state["algorithm"] | {"generator": algorithm.state_dict()["generator"]})
 
 
 def _check_networks(

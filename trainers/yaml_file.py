@@ -9,6 +9,7 @@ from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from trainers.errors import UserError
 
@@ -36,12 +37,14 @@ class Document:
         data: its content.
         lines: path of keys -> line, from 1.
         included: path of keys -> the document whose content stands there.
+        overridden: paths of keys that the command line has set.
     """
 
     source: str
     data: dict[str, Any]
     lines: dict[Key, int] = field(default_factory=dict)
     included: "dict[Key, Document]" = field(default_factory=dict)
+    overridden: set[Key] = field(default_factory=set)
 
     def error(self, path: Sequence[str | int], message: str) -> UserError:
         """Return an error that points at the deepest known key of `path`."""
@@ -49,9 +52,11 @@ class Document:
             if tuple(path[: len(start)]) == start:
                 return inner.error(path[len(start) :], message)
         known = tuple(path)
-        while known and known not in self.lines:
+        while known and known not in self.lines and known not in self.overridden:
             known = known[:-1]
         where = f"{self.source}:{self.lines[known]}" if known in self.lines else self.source
+        if known in self.overridden:
+            where = "command line"
         return UserError(f"{where}: {dotted(path)}: {message}" if path else f"{where}: {message}")
 
 
@@ -103,13 +108,19 @@ def validate(model: type[Model], data: Any, document: Document, at: Key = ()) ->
         return model.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
-        path = at + _yaml_path(first["loc"], data)
-        message = first["msg"].removeprefix("Value error, ")
-        if first["type"] == "extra_forbidden":
-            message = "unknown key" + _hint(str(path[-1]), model, first["loc"][:-1])
-        elif first["type"] not in ("missing", "value_error"):
-            message = f"{message}, found {_short(first['input'])}"
-        raise document.error(path, message) from None
+        path = at + _yaml_path(first["loc"], data, missing=first["type"] == "missing")
+        raise document.error(path, _message(first, path, model)) from None
+
+
+def _message(error: ErrorDetails, path: Key, model: type[BaseModel]) -> str:
+    kind = error["type"]
+    if kind == "extra_forbidden":
+        return "unknown key" + _hint(str(path[-1]), model, error["loc"][:-1])
+    if kind == "union_tag_invalid":
+        key, wrong, known = (error["ctx"][part] for part in ("discriminator", "tag", "expected_tags"))
+        return f"unknown {key.strip(chr(39))} {wrong}, known are {known}"
+    message = error["msg"].removeprefix("Value error, ")
+    return message if kind in ("missing", "value_error") else f"{message}, found {_short(error['input'])}"
 
 
 def dotted(path: Sequence[str | int]) -> str:
@@ -141,40 +152,34 @@ def _note_lines(node: yaml.Node, path: Key, document: Document) -> None:
             _note_lines(item, (*path, index), document)
 
 
-def _yaml_path(loc: tuple[str | int, ...], data: Any) -> Key:
+def _yaml_path(loc: tuple[str | int, ...], data: Any, *, missing: bool) -> Key:
     """Leave out of pydantic's location the names of union members, which are not in the YAML."""
     path: list[str | int] = []
-    for position, key in enumerate(loc):
-        last = position == len(loc) - 1
-        inside = key in data if isinstance(data, dict) else isinstance(data, list)
-        if inside:
+    for depth, key in enumerate(loc, start=1):
+        try:
             data = data[key]
-        elif not last or not isinstance(data, dict):
-            continue
+        except (KeyError, IndexError, TypeError):
+            if not (missing and depth == len(loc)):
+                continue
         path.append(key)
     return tuple(path)
 
 
 def _hint(wrong: str, model: type[BaseModel], parents: tuple[str | int, ...]) -> str:
-    known = _fields_at(model, parents)
+    models: list[Any] = [model]
+    for key in parents:
+        fields = [inner.model_fields[str(key)].annotation for inner in models if str(key) in inner.model_fields]
+        models = [inner for annotation in fields for inner in _models_inside(annotation)] or models
+    known = list(dict.fromkeys(name for inner in models for name in inner.model_fields))
     close = difflib.get_close_matches(wrong, known, n=1)
     return f", did you mean {close[0]}?" if close else f"; known are {', '.join(known)}" if known else ""
 
 
-def _fields_at(model: Any, parents: tuple[str | int, ...]) -> list[str]:
-    """Return the keys of the model that lies at `parents` below `model`."""
-    for key in parents:
-        if isinstance(model, type) and issubclass(model, BaseModel) and key in model.model_fields:
-            model = _model_inside(model.model_fields[str(key)].annotation)
-    return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
-
-
-def _model_inside(annotation: Any) -> Any:
-    """Return the one settings class inside X, X | None, dict[str, X] or Annotated[X, ...]."""
+def _models_inside(annotation: Any) -> list[type[BaseModel]]:
+    """Return the settings classes inside X, X | Y, dict[str, X], list[X] or Annotated[X, ...]."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    inside = [_model_inside(part) for part in get_args(annotation)]
-    return next((part for part in inside if part is not None), None)
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models_inside(part)]
 
 
 def _short(value: Any) -> str:

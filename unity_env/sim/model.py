@@ -53,8 +53,8 @@ def _add_table(spec: mujoco.MjSpec) -> None:
     spec.worldbody.add_geom(
         name="table", type=mujoco.mjtGeom.mjGEOM_PLANE, size=[1.2, 1.2, 0.05], material="table", conaffinity=1
     )
-    spec.worldbody.add_light(pos=[0.8, -0.8, 2.2], dir=[-0.35, 0.35, -1], castshadow=True, diffuse=[0.75] * 3)
-    spec.worldbody.add_light(pos=[-1.0, 1.2, 1.8], dir=[0.5, -0.6, -1], castshadow=False, diffuse=[0.35] * 3)
+    spec.worldbody.add_light(pos=[0.8, -0.8, 2.2], dir=[-0.35, 0.35, -1], castshadow=True, diffuse=[0.6] * 3)
+    spec.worldbody.add_light(pos=[-1.0, 1.2, 1.8], dir=[0.5, -0.6, -1], castshadow=False, diffuse=[0.25] * 3)
     spec.visual.headlight.ambient = [0.38, 0.38, 0.38]
     spec.visual.headlight.diffuse = [0.25, 0.25, 0.25]
     spec.visual.quality.shadowsize = 4096
@@ -73,12 +73,12 @@ def _add_table(spec: mujoco.MjSpec) -> None:
         name="table",
         type=mujoco.mjtTexture.mjTEXTURE_2D,
         builtin=mujoco.mjtBuiltin.mjBUILTIN_CHECKER,
-        rgb1=[0.80, 0.78, 0.74],
-        rgb2=[0.76, 0.74, 0.70],
+        rgb1=[0.62, 0.66, 0.70],
+        rgb2=[0.56, 0.60, 0.64],
         width=256,
         height=256,
     )
-    table = spec.add_material(name="table", texrepeat=[12, 12], reflectance=0.05, texuniform=True)
+    table = spec.add_material(name="table", texrepeat=[8, 8], specular=0.0, texuniform=True)
     table.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = "table"
 
 

@@ -1,9 +1,10 @@
 """Pictures of the embedded simulation, rendered off screen."""
 
-import os
 from pathlib import Path
 
+import mujoco
 import numpy as np
+from PIL import Image
 
 from unity_env.sim.env import SimEnv
 
@@ -21,9 +22,6 @@ def render(env: SimEnv, row: int, width: int, height: int) -> np.ndarray:
     Raises:
         RenderError: this machine has no OpenGL for off-screen rendering.
     """
-    os.environ.setdefault("MUJOCO_GL", "egl")
-    import mujoco  # noqa: PLC0415  # reads MUJOCO_GL when it first renders
-
     batch = env.task.batch
     data = batch.get_data(row)
     camera = mujoco.MjvCamera()
@@ -47,8 +45,6 @@ def save_picture(task: str, path: Path, width: int = 960, height: int = 600) -> 
     Raises:
         RenderError: see `render`; or the file cannot be written.
     """
-    from PIL import Image  # noqa: PLC0415  # only pictures need it
-
     env = SimEnv(task, num_areas=1, seed=3)
     env.reset()
     picture = render(env, 0, width, height)

@@ -1,0 +1,78 @@
+"""Environment steps per second: UnityVectorEnv with its reward, beside bare `mujoco.batch.Batch.step`.
+
+Both run the same model with the same substeps and the same random actions, in turn, in one process; the
+ratio is what counts, since absolute rates drift with the machine.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from trainers.config import find_config, load_settings
+from trainers.train import make_env
+from unity_env.sim.env import SimEnv
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--config", default="arm_reach_ppo", help="a config whose env_path is sim:<task>")
+    parser.add_argument("--rows", type=int, nargs="+", default=[64, 256])
+    parser.add_argument("--steps", type=int, default=500, help="steps of one turn")
+    parser.add_argument("--turns", type=int, default=7, help="turns of each, one after the other")
+    parser.add_argument("--json", type=Path, help="also write the table to this file")
+    arguments = parser.parse_args()
+    table = [measure(arguments.config, rows, arguments.steps, arguments.turns) for rows in arguments.rows]
+    print(f"{'rows':>5} {'bare steps/s':>14} {'with env and reward':>20} {'ratio':>7} {'(lowest .. highest)':>20}")
+    for row in table:
+        print(
+            f"{row['rows']:>5.0f} {row['bare']:>14,.0f} {row['env']:>20,.0f} {row['ratio']:>7.1%}"
+            f"   ({row['lowest']:.1%} .. {row['highest']:.1%})"
+        )
+    if arguments.json:
+        arguments.json.write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
+
+
+def measure(config: str, rows: int, steps: int, turns: int) -> dict[str, float]:
+    """Return median rates and their ratio, turn by turn, for one number of rows."""
+    settings, document = load_settings(find_config(config))
+    env = make_env(settings, next(iter(settings.behaviors)), document, rows=rows)
+    assert isinstance(env.unwrapped.env, SimEnv)  # type: ignore[attr-defined]  # UnityVectorEnv's
+    task = SimEnv(str(settings.env_settings.sim_task), rows, threads=settings.env_settings.sim_threads).task
+    actions = np.random.default_rng(0).uniform(-1, 1, (100, *env.action_space.shape)).astype(np.float32)  # type: ignore[misc]
+    env.reset(seed=0)
+    task.reset(np.arange(rows), [np.random.default_rng(row) for row in range(rows)])
+
+    def with_env(turn: int) -> None:
+        env.step(actions[turn % 100])
+
+    def bare(turn: int) -> None:
+        task.act(actions[turn % 100])
+        task.batch.step(nstep=task.robot.control.substeps)
+
+    pairs = [(rate(bare, rows, steps), rate(with_env, rows, steps)) for _ in range(turns + 1)][1:]
+    ratios = [env_rate / bare_rate for bare_rate, env_rate in pairs]
+    return {
+        "rows": rows,
+        "bare": statistics.median(pair[0] for pair in pairs),
+        "env": statistics.median(pair[1] for pair in pairs),
+        "ratio": statistics.median(ratios),
+        "lowest": min(ratios),
+        "highest": max(ratios),
+    }
+
+
+def rate(step: Callable[[int], None], rows: int, steps: int) -> float:
+    """Return steps per second, over all rows."""
+    started = time.perf_counter()
+    for turn in range(steps):
+        step(turn)
+    return rows * steps / (time.perf_counter() - started)
+
+
+if __name__ == "__main__":
+    main()
