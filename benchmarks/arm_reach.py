@@ -37,7 +37,7 @@ def measure(config: str, seed: int, overrides: list[str]) -> dict[str, float]:
         options = {"env_settings.seed": seed, "checkpoint_settings.results_dir": results}
         settings, document = load_settings(find_config(config), options, overrides)
         started = time.perf_counter()
-        with Display(Console(highlight=False)) as display:
+        with Display(Console(quiet=True)) as display:
             trained = train(settings, document, display)
         seconds = time.perf_counter() - started
     if trained.evaluation is None or trained.evaluation.success is None:

@@ -40,7 +40,7 @@ class Reward:
         breakdown = self.weights[:, None] * scores
         total = breakdown.sum(axis=0)
         if not np.isfinite(total).all():
-            raise self._not_finite(scores, transition)
+            raise self._not_finite(breakdown, transition)
         return total, breakdown
 
     def describe(self) -> list[tuple[str, str, str, str, float]]:
@@ -56,13 +56,16 @@ class Reward:
             for bound, weight in zip(self.terms, self.weights, strict=True)
         ]
 
-    def _not_finite(self, scores: Array, transition: Transition) -> RewardError:
-        index, row = (int(i) for i in np.argwhere(~np.isfinite(scores))[0])
+    def _not_finite(self, breakdown: Array, transition: Transition) -> RewardError:
+        culprits = np.argwhere(~np.isfinite(breakdown))
+        if len(culprits) == 0:
+            return RewardError(("terms",), "the sum of the weighted terms overflows; smaller weights would help")
+        index, row = (int(i) for i in culprits[0])
         bound = self.terms[index]
         read = {signal: transition.next_signals[signal][row].tolist() for signal in bound.signal_of.values()}
         return RewardError(
             ("terms", bound.name),
-            f"reward term {bound.name} is {scores[index, row]} in row {row}; it read {read or 'no signal'}",
+            f"reward term {bound.name} is {breakdown[index, row]} in row {row}; it read {read or 'no signal'}",
         )
 
 
