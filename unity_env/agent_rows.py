@@ -70,6 +70,12 @@ class AgentRows:
         self._pending_reward[:] = 0.0  # ML-Agents' reset leaves the rewards of the aborted episodes standing
         return self._observation(self._sensors), self._infos(np.zeros(self.num_rows, dtype=bool))
 
+    def now(self) -> StepResult:
+        """Return where the rows stand, as a step in which no transition ended."""
+        none = np.zeros(self.num_rows, dtype=bool)
+        rew = np.zeros(self.num_rows, np.float32)
+        return self._observation(self._sensors), rew, none, none.copy(), self._infos(none.copy())
+
     def send(self, actions: Any) -> ActionTuple:
         """Pick the actions that agents have asked for, in the order in which they asked."""
         rows = self._request_rows
