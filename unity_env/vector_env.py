@@ -141,7 +141,7 @@ def find_behavior(env: BaseEnv, wanted: str | None) -> str:
     if not env.behavior_specs:
         env.reset()
     for _ in range(APPEAR_STEPS):
-        found = [name for name in env.behavior_specs if wanted in (None, name, name.partition("?")[0])]
+        found: list[str] = [name for name in env.behavior_specs if wanted in (None, name, name.partition("?")[0])]
         if len(found) == 1:
             return found[0]
         if found:
