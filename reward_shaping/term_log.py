@@ -19,11 +19,11 @@ class TermLog:
         self._running = np.zeros((len(names), num_rows))
         self._clear()
 
-    def add(self, breakdown: np.ndarray, ended: np.ndarray) -> None:
-        """Add one step: breakdown (terms, N), ended (N,) bool."""
+    def add(self, breakdown: np.ndarray, ended: np.ndarray, transitions: int) -> None:
+        """Add one step: breakdown (terms, N), ended (N,) bool, and in how many rows there was a transition."""
         self._running += breakdown
         self._step_sum += breakdown.sum(axis=1)
-        self._steps += breakdown.shape[1]
+        self._steps += transitions
         if ended.any():
             self._episode_sum += self._running[:, ended].sum(axis=1)
             self._episodes += int(ended.sum())

@@ -13,6 +13,9 @@ from reward_shaping.term_log import TermLog
 class RewardWrapper(VectorWrapper):
     """Replaces the reward of any `VectorEnv` with SAME_STEP autoreset whose infos carry `signals`.
 
+    Where infos carry `valid`, (N,) bool, rows that are not valid have no transition in this step: their
+    reward is zero and no term is logged; `infos["action"]` then holds the actions that led to the transitions.
+
     `step` returns the total as the reward and adds `infos["reward_terms"]` (term name -> (N,), weighted) and
     `infos["env_reward"]`, the environment's own.
 
@@ -42,8 +45,9 @@ class RewardWrapper(VectorWrapper):
     def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Step the environment and score the transition."""
         obs, env_rew, terminated, truncated, infos = self.env.step(actions)
-        action = _flat(actions)
+        action = _flat(infos.get("action", actions))
         done = terminated | truncated
+        valid = infos.get("valid", np.ones_like(done))
         signals = self._used(infos)
         transition = Transition(
             signals=self._signals,
@@ -55,9 +59,13 @@ class RewardWrapper(VectorWrapper):
             env_reward=env_rew,
         )
         total, breakdown = self.reward(transition)
-        self.log.add(breakdown, done)
+        if not valid.all():
+            total, breakdown = np.where(valid, total, 0.0), np.where(valid, breakdown, 0.0)
+        self.log.add(breakdown, done, int(valid.sum()))
         self._signals = signals
-        self._previous_action = np.where(done[:, None], 0.0, action)
+        self._previous_action = np.where(
+            done[:, None], 0.0, np.where(valid[:, None], action, transition.previous_action)
+        )
         infos["reward_terms"] = dict(zip(self.reward.names, breakdown, strict=True))
         infos["env_reward"] = env_rew
         return obs, self.scale * total, terminated, truncated, infos

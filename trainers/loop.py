@@ -60,7 +60,8 @@ class TrainingLoop:
 
     def start(self, seed: int) -> None:
         """Begin at step 0."""
-        self._obs, _ = self.env.reset(seed=seed)
+        self._obs, infos = self.env.reset(seed=seed)
+        self._requesting = infos["requesting"]
 
     def run(self) -> None:
         """Train.
@@ -90,10 +91,11 @@ class TrainingLoop:
         algorithm, env, clock = self.algorithm, self.env, time.perf_counter
         while not algorithm.ready():
             started = clock()
-            act = algorithm.act(self._obs)
+            act = algorithm.act(self._obs, self._requesting)
             acted = clock()
             self._obs, rew, terminated, truncated, infos = env.step(act)
             stepped = clock()
+            self._requesting = infos["requesting"]
             algorithm.observe(Step(rew, terminated, truncated, self._obs, infos.get("final_obs"), infos["valid"]))
             self._episodes.add(rew, terminated, truncated, infos)
             self.step += int(infos["valid"].sum())
@@ -171,6 +173,7 @@ class TrainingLoop:
             self.start(seed + self.step)
             return False
         self._obs, infos = self.world.load_state_dict(state["env"])
+        self._requesting = infos["requesting"]
         self.env.load_state_dict(state["reward"], infos)
         self._episodes.load_state_dict(state["episodes"])
         return True

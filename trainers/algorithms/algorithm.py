@@ -20,7 +20,7 @@ class Step:
         truncated: (N,) bool, the episode was cut, by a time limit for example.
         next_obs: (N, D), where an episode ended the first observation of the next one.
         final_obs: (N, D), the true last observations in the rows that ended; None where none did.
-        valid: (N,) bool, False in rows that report nothing in this step.
+        valid: (N,) bool, False in rows whose transition goes on: nothing to learn from yet.
     """
 
     rew: np.ndarray
@@ -41,8 +41,11 @@ class Algorithm(ABC):
     actor: nn.Module
 
     @abstractmethod
-    def act(self, obs: np.ndarray) -> np.ndarray:
-        """Choose exploring actions for (N, D) observations; returns (N, A) in [-1, 1]."""
+    def act(self, obs: np.ndarray, requesting: np.ndarray) -> np.ndarray:
+        """Choose exploring actions for (N, D) observations; returns (N, A) in [-1, 1].
+
+        Rows that are not `requesting`, (N,) bool, are still under way with their earlier action.
+        """
 
     @abstractmethod
     def act_deterministic(self, obs: np.ndarray) -> np.ndarray:

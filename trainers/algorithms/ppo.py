@@ -42,17 +42,20 @@ class Ppo(Algorithm):
         self.optimizer = torch.optim.Adam(self.parameters, lr=self.hyper.learning_rate, eps=1e-5, fused=True)
         self.generator = torch.Generator().manual_seed(seed)
         self.rollout = Rollout(max(1, self.hyper.buffer_size // rows), rows, obs_size, action_size)
+        self._last_act = torch.zeros(rows, action_size)
 
     @torch.no_grad()
-    def act(self, obs: np.ndarray) -> np.ndarray:
+    def act(self, obs: np.ndarray, requesting: np.ndarray) -> np.ndarray:
         """Sample from the policy."""
         rollout, t = self.rollout, self.rollout.length
         if t == 0:
             rollout.obs[0] = torch.from_numpy(obs)
             rollout.noise.normal_(generator=self.generator)
-        act = self.actor.sample(rollout.obs[t].to(self.device), rollout.noise[t].to(self.device))
-        rollout.act[t] = act
-        return to_env(act).cpu().numpy()
+        act = self.actor.sample(rollout.obs[t].to(self.device), rollout.noise[t].to(self.device)).cpu()
+        if not requesting.all():
+            act = torch.where(torch.from_numpy(requesting)[:, None], act, self._last_act)
+        rollout.act[t] = self._last_act = act
+        return to_env(act).numpy()
 
     @torch.no_grad()
     def act_deterministic(self, obs: np.ndarray) -> np.ndarray:
@@ -166,8 +169,8 @@ class Ppo(Algorithm):
         done = torch.maximum(terminated, rollout.truncated.to(self.device))
         horizon_ends = torch.arange(1, rollout.steps + 1, device=self.device) % self.settings.time_horizon == 0
         cut = torch.maximum(done, horizon_ends[:, None].float())
-        adv = gae(rew, val[:-1], next_val, terminated, cut, gamma=self.gamma, lam=self.hyper.lambd)
         valid = rollout.valid.to(self.device)
+        adv = gae(rew, val[:-1], next_val, terminated, cut, valid, gamma=self.gamma, lam=self.hyper.lambd)
         adv, val = adv[valid], val[:-1][valid]
         returns = adv + val
         obs, act = obs[:-1][valid], rollout.act.to(self.device)[valid]

@@ -1,0 +1,141 @@
+"""How many agent-steps a second an ML-Agents client moves: ours, the official ones, and the floor.
+
+All clients talk to the same stand-in player (benchmarks/link_parts/player.py), which replays recorded bytes: 40 floats
+observed, 6 continuous actions. The official clients run in virtual environments that this command makes:
+
+- official best: mlagents-envs 1.1.0 on Python 3.10 with protobuf 3.20 in C++;
+- pip default: mlagents-envs 0.28.0 on this Python with protobuf 3.20.3, which pip has no C++ build of.
+"""
+
+import argparse
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+PARTS = Path(__file__).parent / "link_parts"
+AGENTS = (1, 64, 256)
+STEPS = {"echo": 400, "ours": 300, "official best": 120, "pip default": 15}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=3, help="the clients take turns this many times; medians count")
+    parser.add_argument("--venvs", type=Path, default=Path(tempfile.gettempdir()) / "robotrl_link_bench")
+    parser.add_argument("--json", type=Path, help="also write the table to this file")
+    arguments = parser.parse_args()
+    pythons = clients(arguments.venvs)
+    table: dict[str, dict[str, float]] = {name: {} for name in pythons}
+    for agents in AGENTS:
+        seconds: dict[str, list[float]] = {name: [] for name in pythons}
+        for _ in range(arguments.rounds):
+            for name, python in pythons.items():
+                seconds[name].append(measure(name, python, agents))
+        for name, values in seconds.items():
+            table[name][str(agents)] = sorted(values)[len(values) // 2]
+    players = measure_players()
+    report(table, players)
+    if arguments.json:
+        arguments.json.write_text(json.dumps({"seconds_per_step": table, "players": players}, indent=2) + "\n")
+
+
+def clients(folder: Path) -> dict[str, str]:
+    """Return client -> Python that runs it, in the order in which they take turns."""
+    found = {"echo": sys.executable, "ours": sys.executable}
+    python310 = shutil.which("python3.10") or next(
+        iter(map(str, Path.home().glob(".pyenv/versions/3.10.*/bin/python"))), None
+    )
+    if python310 is None:
+        print("official best: left out, no Python 3.10 here")
+    else:
+        wanted = ["mlagents-envs==1.1.0", "protobuf>=3.20,<3.21", "numpy<1.24"]
+        found["official best"] = make_venv(folder / "best", python310, wanted)
+    wanted = ["mlagents-envs==0.28.0", "protobuf==3.20.3", "numpy>=2"]
+    found["pip default"] = make_venv(folder / "default", sys.executable, wanted)
+    return found
+
+
+def make_venv(folder: Path, python: str, packages: list[str]) -> str:
+    """Make a virtual environment once; returns its Python."""
+    inside = folder / "bin" / "python"
+    if not (folder / "complete").exists():
+        print(f"installing {' '.join(packages)} ...", flush=True)
+        subprocess.run([python, "-m", "venv", str(folder)], check=True)
+        install = [str(inside), "-m", "pip", "install", "--quiet", "--ignore-requires-python", *packages]
+        subprocess.run(install, check=True)
+        (folder / "complete").touch()
+    return str(inside)
+
+
+def measure(name: str, python: str, agents: int) -> float:
+    """Return seconds per step of one client."""
+    port = free_port()
+    kind = name if name in ("echo", "ours") else "stock"
+    command = [python, str(PARTS / "client.py"), "--client", kind, "--port", str(port), "--steps", str(STEPS[name])]
+    client = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    player = start_player(port, agents, 0.0)
+    try:
+        output, _ = client.communicate(timeout=300)
+    finally:
+        client.kill()
+        player.kill()
+        player.wait()
+    return float(json.loads(output.splitlines()[-1])["seconds_per_step"])
+
+
+def start_player(port: int, agents: int, think_ms: float) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, str(PARTS / "player.py"), "--port", str(port), "--agents", str(agents)]
+    return subprocess.Popen([*command, "--think-ms", str(think_ms)])
+
+
+def measure_players() -> dict[str, float]:
+    """Return agent-steps/s of one player and of four, 16 agents each, 5 ms of think time."""
+    from unity_env.link.environment import UnityPlayer
+    from unity_env.link.pool import PlayerPool, RestartLimits
+
+    rates = {}
+    for count in (1, 4):
+        ports = [free_port() for _ in range(count)]
+        players = [start_player(port, 16, 5.0) for port in ports]
+        pool = PlayerPool(lambda k, ports=ports: UnityPlayer(None, base_port=ports[k]), count, RestartLimits())
+        try:
+            pool.reset()
+            for _ in range(50):
+                pool.step()
+            started = time.perf_counter()
+            for _ in range(200):
+                pool.step()
+            rates[str(count)] = count * 16 * 200 / (time.perf_counter() - started)
+        finally:
+            pool.close()
+            for player in players:
+                player.kill()
+                player.wait()
+    return rates
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def report(table: dict[str, dict[str, float]], players: dict[str, float]) -> None:
+    print(f"{'ms per step (agent-steps/s)':>28}" + "".join(f"{f'{agents} agents':>24}" for agents in AGENTS))
+    for name, row in table.items():
+        cells = (f"{row[str(n)] * 1e3:.2f} ({n / row[str(n)]:,.0f})" for n in AGENTS)
+        print(f"{name:>28}" + "".join(f"{cell:>24}" for cell in cells))
+    ours = table["ours"]
+    for other in (name for name in table if name != "ours"):
+        ratios = (f"{table[other][str(n)] / ours[str(n)]:.2f}" for n in AGENTS)
+        print(f"{f'{other} / ours':>28}" + "".join(f"{ratio:>24}" for ratio in ratios))
+    ratio = players["4"] / players["1"]
+    print(f"players of 16 agents, 5 ms each: 1: {players['1']:,.0f}/s   4: {players['4']:,.0f}/s   ratio {ratio:.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,198 @@
+"""The embedded simulation as an ML-Agents player: what a Unity build is to an ML-Agents client."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+
+import grpc
+import numpy as np
+from mlagents_envs.base_env import ActionTuple, DecisionSteps, TerminalSteps
+from mlagents_envs.communicator_objects.agent_info_pb2 import AgentInfoProto
+from mlagents_envs.communicator_objects.command_pb2 import QUIT, RESET
+from mlagents_envs.communicator_objects.unity_message_pb2 import UnityMessageProto
+from mlagents_envs.communicator_objects.unity_rl_input_pb2 import UnityRLInputProto
+from mlagents_envs.communicator_objects.unity_rl_output_pb2 import UnityRLOutputProto
+from mlagents_envs.side_channel.side_channel_manager import SideChannelManager
+
+from unity_env.sim.env import SimEnv
+from unity_env.sim.player_channels import EngineConfiguration, EnvironmentParameters, Stats
+from unity_env.sim.tasks import TASKS
+
+API_VERSION = "1.5.0"
+PACKAGE_VERSION = "4.0.0"  # the C# package whose behaviour this player shows
+EXCHANGE = "/communicator_objects.UnityToExternalProto/Exchange"
+CONNECT_TIMEOUT_S = 30.0
+OK_STATUS = 200
+
+log = logging.getLogger("player")
+
+
+class Player:
+    """Connects to an ML-Agents client on localhost and does what it commands until it says quit.
+
+    Args:
+        task: a key of `unity_env.sim.tasks.TASKS`.
+        port: of the client.
+        areas: agents, where the client does not ask for a number.
+    """
+
+    def __init__(self, task: str, port: int, areas: int) -> None:
+        self._task, self._areas = task, areas
+        self._channel = grpc.insecure_channel(
+            f"127.0.0.1:{port}",
+            options=(("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1),
+                     ("grpc.enable_http_proxy", 0)),
+        )  # fmt: skip
+        self._call = self._channel.unary_unary(
+            EXCHANGE,
+            request_serializer=UnityMessageProto.SerializeToString,
+            response_deserializer=UnityMessageProto.FromString,
+        )
+        self._stats = Stats()
+        self._side_channels = SideChannelManager([EngineConfiguration(), EnvironmentParameters(), self._stats])
+
+    def run(self) -> None:
+        """Serve the client until it quits or goes away.
+
+        Raises:
+            ConnectionError: nobody listens on the port, or the client speaks another version of the API.
+        """
+        try:
+            self._serve(self._handshake())
+        except grpc.RpcError as error:
+            log.info("the client has gone: %s", error.code().name)
+        finally:
+            self._channel.close()
+
+    def _handshake(self) -> SimEnv:
+        hello = UnityMessageProto()
+        hello.header.status = OK_STATUS
+        offer = hello.unity_output.rl_initialization_output
+        offer.name = self._task
+        offer.communication_version = API_VERSION
+        offer.package_version = PACKAGE_VERSION
+        for capability in offer.capabilities.DESCRIPTOR.fields:
+            setattr(offer.capabilities, capability.name, True)
+        try:
+            reply = self._call(hello, timeout=CONNECT_TIMEOUT_S, wait_for_ready=True)
+        except grpc.RpcError as error:
+            raise ConnectionError(f"no ML-Agents client answered: {error.code().name}") from None
+        wanted = reply.unity_input.rl_initialization_input
+        if not _compatible(wanted.communication_version):
+            raise ConnectionError(f"the client speaks API {wanted.communication_version}, this player {API_VERSION}")
+        areas = wanted.num_areas if wanted.num_areas > 1 else self._areas
+        log.info("connected to %s, seed %d, %d areas", wanted.package_version, wanted.seed, areas)
+        return SimEnv(self._task, areas, wanted.seed)
+
+    def _serve(self, env: SimEnv) -> None:
+        behavior, spec = next(iter(env.behavior_specs.items()))
+        name = f"{behavior}?team=0"
+        empty = UnityMessageProto()
+        empty.header.status = OK_STATUS
+        reply = self._call(empty)
+        announced = False
+        while reply.header.status == OK_STATUS and reply.unity_input.rl_input.command != QUIT:
+            rl_input = reply.unity_input.rl_input
+            self._side_channels.process_side_channel_message(rl_input.side_channel)
+            if rl_input.command == RESET:
+                env.reset()
+            else:
+                env.set_actions(behavior, _actions(rl_input, name, env.num_areas, spec.action_spec.continuous_size))
+                env.step()
+            decisions, terminals = env.get_steps(behavior)
+            self._report_success(terminals, env)
+            message = UnityMessageProto()
+            message.header.status = OK_STATUS
+            if not announced:
+                brain = message.unity_output.rl_initialization_output.brain_parameters.add()
+                brain.brain_name, brain.is_training = name, True
+                brain.action_spec.num_continuous_actions = spec.action_spec.continuous_size
+                announced = True
+            output = message.unity_output.rl_output
+            _write_agents(output, name, env, decisions, terminals)
+            output.side_channel = bytes(self._side_channels.generate_side_channel_messages())
+            reply = self._call(message)
+        log.info("the client said quit")
+
+    def _report_success(self, terminals: TerminalSteps, env: SimEnv) -> None:
+        for reward in terminals.reward:
+            self._stats.add(f"{env.task.behavior}/Success", float(reward > 0))
+
+
+def _compatible(version: str) -> bool:
+    """Compare as the C# package does: equal major version, and equal minor while the major is 0."""
+    theirs, ours = version.split("."), API_VERSION.split(".")
+    return theirs[0] == ours[0] and (ours[0] != "0" or theirs[1] == ours[1])
+
+
+def _actions(rl_input: UnityRLInputProto, name: str, agents: int, size: int) -> ActionTuple:
+    """Read the actions; agents for which none came get zeros, as in Unity."""
+    continuous = np.zeros((agents, size), dtype=np.float32)
+    for row, action in enumerate(rl_input.agent_actions[name].value):
+        continuous[row] = action.continuous_actions
+    return ActionTuple(continuous=continuous)
+
+
+def _write_agents(
+    output: UnityRLOutputProto, name: str, env: SimEnv, decisions: DecisionSteps, terminals: TerminalSteps
+) -> None:
+    agents = output.agentInfos[name].value
+    blank = _blank_agent(env)
+    for index, agent_id in enumerate(terminals.agent_id.tolist()):
+        agent = agents.add()
+        agent.CopyFrom(blank)
+        agent.id, agent.reward, agent.done = agent_id, terminals.reward[index], True
+        agent.max_step_reached = terminals.interrupted[index]
+        _write_sensors(agent, terminals.obs, index)
+    for index, agent_id in enumerate(decisions.agent_id.tolist()):
+        agent = agents.add()
+        agent.CopyFrom(blank)
+        agent.id, agent.reward = agent_id, decisions.reward[index]
+        _write_sensors(agent, decisions.obs, index)
+
+
+def _blank_agent(env: SimEnv) -> AgentInfoProto:
+    """Return an agent with its sensors described and no values."""
+    blank = AgentInfoProto()
+    for sensor in env.behavior_specs[env.task.behavior].observation_specs:
+        obs = blank.observations.add()
+        obs.name = sensor.name
+        obs.shape.extend(sensor.shape)
+        obs.dimension_properties.extend(int(prop) for prop in sensor.dimension_property)
+        obs.observation_type = sensor.observation_type.value
+    return blank
+
+
+def _write_sensors(agent: AgentInfoProto, sensors: list[np.ndarray], index: int) -> None:
+    for obs, values in zip(agent.observations, sensors, strict=True):
+        obs.float_data.data.extend(values[index].tolist())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a player from the command line; Unity's own switches are accepted.
+
+    Returns:
+        The exit code: 0 after a client's quit, 1 where no client could be served.
+    """
+    parser = argparse.ArgumentParser(prog="robotrl player", description=__doc__, allow_abbrev=False)
+    parser.add_argument("task", choices=sorted(TASKS), help="what to simulate")
+    parser.add_argument("--mlagents-port", type=int, required=True, help="the client's port on this machine")
+    parser.add_argument("--areas", type=int, default=1, help="agents, where the client does not ask for a number")
+    parser.add_argument("-logFile", "-logfile", dest="log_file", help="where to log; default: standard error")
+    chosen, ignored = parser.parse_known_args(arguments)
+    logging.basicConfig(
+        filename=chosen.log_file, level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s"
+    )
+    if ignored:
+        log.info("without a meaning here: %s", " ".join(ignored))
+    try:
+        Player(chosen.task, chosen.mlagents_port, chosen.areas).run()
+    except (ConnectionError, ValueError) as error:
+        log.error("%s", error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
