@@ -95,6 +95,7 @@ def start_player(port: int, agents: int, think_ms: float) -> "subprocess.Popen[b
 def measure_players() -> dict[str, float]:
     """Return agent-steps/s of one player and of four, 16 agents each, 5 ms of think time."""
     from unity_env.link.environment import UnityPlayer
+
     from unity_env.link.pool import PlayerPool, RestartLimits
 
     rates = {}

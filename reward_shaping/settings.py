@@ -16,7 +16,7 @@ class TermSettings(BaseModel):
         weight: factor of the term in the total; its sign says whether the term is wanted.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     term: str
     signal: str | dict[str, str] | None = None
@@ -27,7 +27,7 @@ class TermSettings(BaseModel):
 class RewardSettings(BaseModel):
     """A reward function; the total is the weighted sum of its terms."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     terms: dict[str, TermSettings] = Field(min_length=1)
 

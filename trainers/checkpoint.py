@@ -10,6 +10,7 @@ from trainers.errors import UserError
 from trainers.files import write_atomically
 
 FORMAT = 1
+REQUIRED = ("step", "best", "settings", "algorithm", "env", "reward", "episodes")
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
@@ -39,6 +40,9 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: not a readable checkpoint ({type(error).__name__}); is the file complete?") from None
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise UserError(f"{path}: not a checkpoint of this program's format {FORMAT}")
+    missing = [key for key in REQUIRED if key not in state]
+    if missing:
+        raise UserError(f"{path}: an incomplete checkpoint, without {', '.join(missing)}")
     return state
 
 

@@ -51,7 +51,7 @@ def train(
 
     path = _config_path(config, run_id, results_dir, resume=resume)
     options = {
-        "checkpoint_settings.run_id": run_id or (None if config is None else Path(config).stem),
+        "checkpoint_settings.run_id": run_id,
         "env_settings.env_path": env,
         "env_settings.seed": seed,
         "checkpoint_settings.resume": resume or None,
@@ -181,5 +181,8 @@ def main() -> None:
     except (UserError, RunError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except OSError as error:
+        print(f"error: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+        sys.exit(RunError.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)

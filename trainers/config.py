@@ -6,12 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from reward_shaping.settings import RewardSettings
 from trainers.errors import UserError
 from trainers.settings import RunSettings
-from trainers.yaml_file import Document, dotted, parse_value, read_yaml, validate
+from trainers.yaml_file import Document, dotted, dump_yaml, parse_value, read_yaml, validate
 
 CONFIGS_DIR = Path(__file__).parent.parent / "configs"
 
@@ -54,6 +52,7 @@ def load_settings(
     for text in overrides:
         _override(document, text)
     _merge_defaults(document)
+    _name_run(document, path.stem)
     _read_reward_files(document, path.parent)
     settings = validate(RunSettings, document.data, document)
     return _with_drawn_seed(settings), document
@@ -61,7 +60,7 @@ def load_settings(
 
 def dump_settings(settings: RunSettings) -> str:
     """Return the resolved settings as YAML that `load_settings` reads back unchanged."""
-    return yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False)
+    return dump_yaml(settings.model_dump(mode="json"))
 
 
 def _override(document: Document, text: str) -> None:
@@ -70,8 +69,8 @@ def _override(document: Document, text: str) -> None:
         raise UserError(f"--set {text}: expected key=value, for example env_settings.seed=1")
     try:
         _assign(document, tuple(key.strip().split(".")), parse_value(value))
-    except yaml.YAMLError:
-        raise UserError(f"--set {text}: the value is not YAML") from None
+    except ValueError as error:
+        raise UserError(f"--set {text}: {error}") from None
 
 
 def _assign(document: Document, path: tuple[str, ...], value: Any) -> None:
@@ -105,6 +104,13 @@ def _merge_defaults(document: Document) -> None:
             del data[section]
     if data.get("environment_parameters", {}) is None:
         del data["environment_parameters"]
+
+
+def _name_run(document: Document, default: str) -> None:
+    """Call the run after its file where nothing else names it."""
+    chosen = document.data.setdefault("checkpoint_settings", {})
+    if isinstance(chosen, dict):
+        chosen.setdefault("run_id", default)
 
 
 def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

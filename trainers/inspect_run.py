@@ -8,7 +8,7 @@ from trainers.evaluate import Evaluation, evaluate
 from trainers.export.bundle import Export, best_checkpoint, export_actor
 from trainers.run_folder import RunFolder
 from trainers.settings import RunSettings
-from trainers.train import EVALUATION_ROWS, make_algorithm, make_env
+from trainers.train import EVALUATION_ROWS, make_algorithm, make_env, reward_errors
 from trainers.yaml_file import Document
 
 
@@ -17,13 +17,15 @@ def evaluate_run(root: Path, episodes: int, seed: int) -> Evaluation:
 
     Raises:
         UserError: the run has no readable checkpoint, or its settings no longer fit.
+        RunError: a reward term that is not a number.
     """
     folder, settings, document, name = _open(root)
     state = load_checkpoint(best_checkpoint(folder, name))
     env = make_env(settings, name, document, rows=min(EVALUATION_ROWS, episodes))
     algorithm = make_algorithm(env, settings, name, document)
     algorithm.load_state_dict(state["algorithm"])
-    return evaluate(env, algorithm.act_deterministic, episodes, seed)
+    with reward_errors(name, document):
+        return evaluate(env, algorithm.act_deterministic, episodes, seed)
 
 
 def export_run(root: Path) -> Export:

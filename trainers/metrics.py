@@ -1,6 +1,7 @@
 """What is logged: means between two summaries, to TensorBoard and to metrics.jsonl."""
 
 import json
+import math
 import time
 from collections import defaultdict
 from collections.abc import Mapping
@@ -83,7 +84,8 @@ class MetricsLog:
         for name, value in means.items():
             self._board.add_scalar(name, value, step)
         self._board.flush()
-        self._file.write(json.dumps({"step": step, "seconds": round(elapsed, 3), **means}) + "\n")
+        numbers = {name: value if math.isfinite(value) else None for name, value in means.items()}
+        self._file.write(json.dumps({"step": step, "seconds": round(elapsed, 3), **numbers}) + "\n")
         self._file.flush()
         return means
 

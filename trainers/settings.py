@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from reward_shaping.settings import RewardSettings
 from unity_env.settings import (
+    MAX_SEED,
     EngineSettings,
     EnvironmentParameter,
     EnvSettings,
@@ -158,10 +159,10 @@ class EvaluationSettings(Settings):
 
     interval: PositiveInt = 100_000
     episodes: PositiveInt = 100
-    seed: Annotated[int, Field(ge=0)] = 1_000_000
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 1_000_000
     success_threshold: Fraction | None = None
     final_episodes: PositiveInt = 200
-    final_seed: Annotated[int, Field(ge=0)] = 2_000_000
+    final_seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 2_000_000
 
 
 class CheckpointSettings(Settings):

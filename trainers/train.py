@@ -1,5 +1,7 @@
 """START HERE: YAML -> environment -> reward -> loop -> checkpoint -> actor."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,15 +64,16 @@ def train(settings: RunSettings, document: Document, display: Display) -> Traine
     folder.prepare(name, resume=chosen.resume, force=chosen.force)
     write_text(folder.configuration, dump_settings(settings))
 
+    def evaluate_on(episodes: int, seed: int) -> Evaluation:
+        return evaluate(evaluation_env, algorithm.act_deterministic, episodes, seed)
+
     loop = TrainingLoop(
         name,
         behavior,
         settings.evaluation,
         env,
         algorithm,
-        lambda: evaluate(
-            evaluation_env, algorithm.act_deterministic, settings.evaluation.episodes, settings.evaluation.seed
-        ),
+        lambda: evaluate_on(settings.evaluation.episodes, settings.evaluation.seed),
         folder,
         display,
     )
@@ -82,18 +85,13 @@ def train(settings: RunSettings, document: Document, display: Display) -> Traine
         what = "bit-exactly, simulation included" if exact else "networks and optimiser; the episodes start anew"
         display.note(f"resumed at step {loop.step:,}: {what}")
     display.start(name, loop.step, behavior.max_steps)
-    try:
+    with reward_errors(name, document):
         loop.run()
-    except RewardError as error:
-        raise RunError(str(document.error(reward_path(name, error), str(error)))) from None
-    finally:
         display.stop()
-    if loop.stop_requested:
-        return Trained(folder, loop.step, None, None)
-    algorithm.load_state_dict(load_checkpoint(folder.best(name))["algorithm"])
-    final = evaluate(
-        evaluation_env, algorithm.act_deterministic, settings.evaluation.final_episodes, settings.evaluation.final_seed
-    )
+        if loop.stop_requested:
+            return Trained(folder, loop.step, None, None)
+        algorithm.load_state_dict(load_checkpoint(folder.best(name))["algorithm"])
+        final = evaluate_on(settings.evaluation.final_episodes, settings.evaluation.final_seed)
     return Trained(folder, loop.step, final, export_actor(folder, name, settings, final))
 
 
@@ -116,7 +114,7 @@ def make_env(settings: RunSettings, name: str, document: Document, rows: int | N
     try:
         reward = Reward(behavior.reward_shaping or ENV_REWARD_ONLY, layout.names if layout else ())
     except RewardError as error:
-        raise document.error(reward_path(name, error), str(error)) from None
+        raise document.error(_reward_path(name, error), str(error)) from None
     return RewardWrapper(env, reward, behavior.reward_signals.extrinsic.strength)
 
 
@@ -144,8 +142,16 @@ def make_algorithm(env: RewardWrapper, settings: RunSettings, name: str, documen
     )
 
 
-def reward_path(name: str, error: RewardError) -> tuple[str, ...]:
-    """Return where in a run's YAML the culprit stands."""
+@contextmanager
+def reward_errors(name: str, document: Document) -> Iterator[None]:
+    """Turn a reward that is not a number into a failed run, with the line of its term."""
+    try:
+        yield
+    except RewardError as error:
+        raise RunError(str(document.error(_reward_path(name, error), str(error)))) from None
+
+
+def _reward_path(name: str, error: RewardError) -> tuple[str, ...]:
     return ("behaviors", name, "reward_shaping", *error.path)
 
 
@@ -159,8 +165,8 @@ def _device(settings: RunSettings, document: Document) -> torch.device:
     wanted = settings.torch_settings.device or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(wanted)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError):
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError, NotImplementedError):
         raise document.error(("torch_settings", "device"), f"{wanted}: no such device here; cpu always is") from None
     return device
 

@@ -21,11 +21,16 @@ class _Loader(yaml.SafeLoader):
     """Reads 3e-4 as a number, as YAML 1.2 does and PyYAML does not."""
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"),
-    list("-+.0123456789"),
-)
+class _Dumper(yaml.SafeDumper):
+    """Quotes a text that `_Loader` would read as a number."""
+
+
+for _one in (_Loader, _Dumper):
+    _one.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        re.compile(r"^[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"),
+        list("-+.0123456789"),
+    )
 
 
 @dataclass
@@ -84,18 +89,35 @@ def parse_yaml(text: str, source: str) -> Document:
         data = yaml.load(text, Loader=_Loader)  # a SafeLoader
     except yaml.MarkedYAMLError as error:
         raise UserError(_syntax_error(source, error)) from None
-    except yaml.YAMLError as error:
+    except UserError:
+        raise
+    except Exception as error:  # PyYAML's constructors raise many kinds: 2020-13-45 looks like a date to it
         raise UserError(f"{source}: not YAML: {error}") from None
     if not isinstance(data, dict):
         raise UserError(f"{source}:1: expected a mapping with the key behaviors, found a {type(data).__name__}")
     document = Document(source, data)
-    _note_lines(root, (), document)
+    try:
+        _note_lines(root, (), document)
+    except RecursionError:
+        raise UserError(f"{source}: an alias that holds itself") from None
     return document
 
 
+def dump_yaml(data: Any) -> str:
+    """Return YAML that `parse_yaml` reads back unchanged."""
+    return yaml.dump(data, Dumper=_Dumper, sort_keys=False)
+
+
 def parse_value(text: str) -> Any:
-    """Parse a scalar or flow value, as given on the command line."""
-    return yaml.load(text, Loader=_Loader)  # a SafeLoader
+    """Parse a scalar or flow value, as given on the command line.
+
+    Raises:
+        ValueError: not YAML.
+    """
+    try:
+        return yaml.load(text, Loader=_Loader)  # a SafeLoader
+    except Exception:  # see parse_yaml
+        raise ValueError("not a YAML value") from None
 
 
 def validate(model: type[Model], data: Any, document: Document, at: Key = ()) -> Model:

@@ -174,7 +174,11 @@ class AgentRows:
     def _effective(self, actions: Any) -> Any:
         """Return, per row, the action that its agent is acting on."""
         if self._action is None or self._requesting.all():
-            return actions
+            return (
+                {name: np.array(part) for name, part in actions.items()}
+                if isinstance(actions, dict)
+                else np.array(actions)
+            )
         if isinstance(actions, dict):
             return {name: self._carried(part, self._action[name]) for name, part in actions.items()}
         return self._carried(actions, self._action)

@@ -16,6 +16,7 @@ def _whole(value: Any) -> Any:
 
 
 Int = Annotated[int, BeforeValidator(_whole)]
+MAX_SEED = 2**31 - 1  # what ML-Agents' protocol can carry
 PositiveInt = Annotated[int, BeforeValidator(_whole), Field(gt=0)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -39,7 +40,7 @@ class EnvSettings(Settings):
     num_envs: PositiveInt = 1
     num_areas: PositiveInt = 1
     timeout_wait: PositiveInt = 60
-    seed: Annotated[int, Field(ge=-1)] = -1
+    seed: Annotated[int, Field(ge=-1, le=MAX_SEED)] = -1
     max_lifetime_restarts: Annotated[int, Field(ge=-1)] = 10
     restarts_rate_limit_n: Annotated[int, Field(ge=-1)] = 1
     restarts_rate_limit_period_s: PositiveInt = 60

@@ -25,8 +25,9 @@ def time_stock(arguments: argparse.Namespace) -> list:
 
 
 def time_ours(arguments: argparse.Namespace) -> list:
-    import unity_env  # noqa: F401
     from unity_env.link.environment import UnityPlayer
+
+    import unity_env  # noqa: F401
 
     return time_env(UnityPlayer(None, base_port=arguments.port), arguments)
 
@@ -36,7 +37,7 @@ def time_env(env, arguments: argparse.Namespace) -> list:
     from mlagents_envs.base_env import ActionTuple
 
     env.reset()
-    name = list(env.behavior_specs)[0]
+    name = next(iter(env.behavior_specs))
     agents = len(env.get_steps(name)[0])
     actions = np.random.default_rng(0).uniform(-1, 1, (agents, 6)).astype(np.float32)
 

@@ -174,7 +174,14 @@ class Ppo(Algorithm):
         adv, val = adv[valid], val[:-1][valid]
         returns = adv + val
         obs, act = obs[:-1][valid], rollout.act.to(self.device)[valid]
-        return obs, act, self.actor.log_prob(obs, act), (adv - adv.mean()) / (adv.std() + 1e-8), returns, val
+        return (
+            obs,
+            act,
+            self.actor.log_prob(obs, act),
+            (adv - adv.mean()) / (adv.std(correction=0) + 1e-8),
+            returns,
+            val,
+        )
 
     def _update_normalizers(self, obs: Tensor) -> None:
         """Take the rollout's observations in; after the update, so that logp and its ratio see one network."""

@@ -57,7 +57,7 @@ def export_actor(folder: RunFolder, name: str, settings: RunSettings, measured: 
     try:
         with tempfile.TemporaryDirectory(dir=folder.behavior(name), ignore_cleanup_errors=True) as made:
             onnx_path = Path(made) / "actor.onnx"
-            write_unity_onnx(actor, onnx_path)
+            _write(actor, onnx_path, source)
             difference = onnx_difference(actor, onnx_path)
             if not difference <= TOLERANCE:
                 raise RunError(
@@ -72,6 +72,16 @@ def export_actor(folder: RunFolder, name: str, settings: RunSettings, measured: 
     except OSError as error:
         raise RunError(f"export to {target}: {error.strerror}") from None
     return Export(target, folder.root / f"{name}.onnx", difference)
+
+
+def _write(actor: GaussianActor, path: Path, source: Path) -> None:
+    try:
+        write_unity_onnx(actor, path)
+    except OSError:
+        raise
+    except Exception as error:  # the exporter and the checker raise many kinds
+        reason = str(error).strip().splitlines()[:1]
+        raise RunError(f"export of {source} failed: {type(error).__name__}: {' '.join(reason)}") from error
 
 
 def best_checkpoint(folder: RunFolder, name: str) -> Path:
@@ -95,7 +105,12 @@ def _replace_folder(made: Path, target: Path) -> None:
     if target.exists():
         target.rename(old)
     made.chmod(0o755)
-    made.rename(target)
+    try:
+        made.rename(target)
+    except OSError:
+        if old.exists():
+            old.rename(target)
+        raise
     shutil.rmtree(old, ignore_errors=True)
 
 

@@ -134,6 +134,7 @@ class SimEnv(BaseEnv):  # type: ignore[misc]  # mlagents_envs has no type inform
             "age": self._age.copy(),
             "episode": self._episode.copy(),
             "physics": {name: np.array(batch.bind(name)) for name in _STATE_FIELDS},
+            "sensors": [sensor.copy() for sensor in self._decisions.obs],
             "memory": {name: value.copy() for name, value in self.task.memory.items()},
         }
 
@@ -147,7 +148,8 @@ class SimEnv(BaseEnv):  # type: ignore[misc]  # mlagents_envs has no type inform
         for name, value in self.task.memory.items():
             value[:] = state["memory"][name]
         self.task.batch.forward(stage=mujoco.mjtStage.mjSTAGE_VEL)
-        self._decisions = self._decision_steps(self._sense(ALL_ROWS), np.zeros(self.num_areas, np.float32))
+        sensors = [np.array(sensor) for sensor in state["sensors"]]
+        self._decisions = self._decision_steps(sensors, np.zeros(self.num_areas, np.float32))
         self._terminals = TerminalSteps.empty(self._spec)
 
     def _begin_episodes(self, rows: np.ndarray) -> None:
