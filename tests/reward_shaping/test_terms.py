@@ -1,0 +1,66 @@
+"""Every term by worked arithmetic."""
+
+from collections.abc import Callable
+from math import tanh
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reward_shaping.terms import TERMS, common
+
+Array = np.ndarray
+
+
+def col(*numbers: float) -> Array:
+    return np.array(numbers)[:, None]
+
+
+WORKED: dict[str, tuple[Callable[[], Array], list[float]]] = {
+    "env_reward": (lambda: common.env_reward(np.array([0.5, -2.0])), [0.5, -2.0]),
+    "time": (lambda: common.time(np.array([True, False, False])), [1, 1, 1]),
+    "success": (lambda: common.success(col(0, 1)), [0, 1]),
+    "reach": (lambda: common.reach(col(0.0, 0.3, 0.6), std=0.3), [1, 1 - tanh(1), 1 - tanh(2)]),
+    "progress": (lambda: common.progress(col(0.5, 0.5), col(0.2, 0.6)), [0.3, -0.1]),
+    "action_rate": (
+        lambda: common.action_rate(np.array([[1.0, -1.0], [0.5, 0.5]]), np.array([[0.0, 1.0], [0.5, 0.5]])),
+        [1 + 4, 0],
+    ),
+    "joint_vel": (lambda: common.joint_vel(np.array([[3.0, -4.0], [0.0, 0.5]])), [25, 0.25]),
+}
+
+
+@pytest.mark.parametrize("name", sorted(TERMS))
+def test_a_term_is_worked_arithmetic(name: str) -> None:
+    compute, expected = WORKED[name]
+    result = compute()
+    assert result.shape == (len(expected),)
+    np.testing.assert_allclose(result, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", sorted(TERMS))
+def test_a_term_keeps_its_declared_range_on_its_worked_example(name: str) -> None:
+    low, high = TERMS[name].range
+    result = WORKED[name][0]()
+    assert (result >= low).all()
+    assert (result <= high).all()
+
+
+@given(st.floats(0, 1e6), st.floats(0, 1e6), st.floats(1e-6, 1e6))
+def test_reach_is_bounded_and_prefers_the_nearer(one: float, other: float, std: float) -> None:
+    near, far = common.reach(col(min(one, other), max(one, other)), std=std)
+    assert 0 <= far <= near <= 1
+
+
+@given(st.lists(st.floats(0, 10), min_size=2, max_size=20))
+def test_progress_over_a_closed_path_sums_to_zero(distances: list[float]) -> None:
+    path = col(*distances, distances[0])
+    assert common.progress(path[:-1], path[1:]).sum() == pytest.approx(0, abs=1e-9)
+
+
+def test_terms_declare_what_they_read() -> None:
+    assert TERMS["progress"].inputs == ("goal_distance_before", "goal_distance")
+    assert TERMS["progress"].signals == ("goal_distance",)
+    assert TERMS["action_rate"].signals == ()
+    assert list(TERMS["reach"].parameters.model_fields) == ["std"]

@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+
+from tests.fakes import Row, ScriptedRows
+from trainers.evaluate import Evaluation, evaluate
+
+
+def go(reward: float = 1.0, **more: object) -> Row:
+    return Row({"success": [0.0]}, reward, **more)  # type: ignore[arg-type]  # the fields of Row
+
+
+def end(reward: float, *, success: bool) -> Row:
+    return go(reward, terminated=success, truncated=not success, final={"success": [float(success)]})
+
+
+# row 0 ends after every step; row 1 after every third; the script repeats
+STEPS = [
+    [go(), go()],
+    [end(1.0, success=True), go(10.0)],
+    [end(2.0, success=False), go(20.0)],
+    [end(3.0, success=True), end(30.0, success=False)],
+]
+
+
+def policy(obs: np.ndarray) -> np.ndarray:
+    return np.zeros((len(obs), 1), np.float32)
+
+
+def test_every_row_gives_the_same_number_of_episodes() -> None:
+    result = evaluate(ScriptedRows(STEPS), policy, 4, seed=7)
+    # episode by episode: row 0's first, row 1's first, row 0's second, row 1's second
+    assert result.returns.tolist() == [1, 60, 2, 60]
+    assert result.lengths.tolist() == [1, 3, 1, 3]
+    assert result.successes is not None
+    assert result.successes.tolist() == [True, False, False, False]
+    assert result.success == 0.25
+
+
+def test_an_odd_number_of_episodes_is_kept_exactly() -> None:
+    result = evaluate(ScriptedRows(STEPS), policy, 3, seed=7)
+    assert result.returns.tolist() == [1, 60, 2]
+
+
+def test_the_seed_reaches_the_environment() -> None:
+    env = ScriptedRows(STEPS)
+    evaluate(env, policy, 2, seed=1234)
+    assert env.seed == 1234
+
+
+def test_the_policy_sees_the_rows_of_the_last_step() -> None:
+    seen = []
+
+    def watching(obs: np.ndarray) -> np.ndarray:
+        seen.append(obs[:, 0].tolist())
+        return policy(obs)
+
+    evaluate(ScriptedRows(STEPS), watching, 2, seed=0)
+    assert seen == [[0, 0], [1, 1], [2, 2]]
+
+
+def test_rows_that_report_nothing_do_not_count() -> None:
+    steps = [[go()], [go(5.0)], [go(99.0, valid=False)], [end(7.0, success=True)]]
+    result = evaluate(ScriptedRows(steps), policy, 1, seed=0)
+    assert (result.returns.tolist(), result.lengths.tolist()) == ([12.0], [2])
+
+
+def test_without_a_success_signal_there_is_no_success() -> None:
+    steps = [[Row({"x": [0.0]})], [Row({"x": [0.0]}, 4.0, truncated=True, final={"x": [1.0]})]]
+    result = evaluate(ScriptedRows(steps), policy, 1, seed=0)
+    assert result.success is None
+    assert result.summary() == {"return": 4.0, "length": 1.0}
+    assert result.score == (0.0, 4.0)
+
+
+def make(successes: list[bool], returns: list[float]) -> Evaluation:
+    return Evaluation(np.array(returns), np.ones(len(returns)), np.array(successes))
+
+
+@pytest.mark.parametrize(
+    ("better", "worse"),
+    [
+        (make([True, True], [0.0, 0.0]), make([True, False], [9.0, 9.0])),
+        (make([True, False], [2.0, 2.0]), make([False, True], [1.0, 2.0])),
+    ],
+)
+def test_success_decides_before_the_return(better: Evaluation, worse: Evaluation) -> None:
+    assert better.score > worse.score

@@ -1,0 +1,117 @@
+"""robots/*.yaml: what is wrong in one is refused with a clear message."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from unity_env.sim.description import ROBOTS_DIR, RobotDescription, all_tasks, load_description
+from unity_env.sim.tasks import TASKS
+
+ROBOTS = sorted(path.stem for path in ROBOTS_DIR.glob("*.yaml"))
+
+
+@pytest.fixture
+def arm() -> dict[str, Any]:
+    data: dict[str, Any] = yaml.safe_load((ROBOTS_DIR / "arm.yaml").read_text())
+    return data
+
+
+def fewer_angles(arm: dict[str, Any]) -> None:
+    arm["home_rad"].pop()
+
+
+def fewer_joints(arm: dict[str, Any]) -> None:
+    arm["joints"].pop()
+    arm["home_rad"].pop()
+
+
+def unknown_component(arm: dict[str, Any]) -> None:
+    arm["tasks"]["arm_reach"]["observation"].append("joint_poss")
+
+
+def unknown_signal(arm: dict[str, Any]) -> None:
+    arm["tasks"]["arm_reach"]["signals"].append("temperature")
+
+
+def home_outside(arm: dict[str, Any]) -> None:
+    arm["home_rad"][1] = 1.91
+
+
+def unknown_key(arm: dict[str, Any]) -> None:
+    arm["joints"][2]["colour"] = "red"
+
+
+def negative_mass(arm: dict[str, Any]) -> None:
+    arm["joints"][0]["link"]["mass_kg"] = -1.0
+
+
+def missing_limit(arm: dict[str, Any]) -> None:
+    del arm["components"]["joint_pos"]["limit"]
+
+
+def other_schema(arm: dict[str, Any]) -> None:
+    arm["schema_version"] = 2
+
+
+def no_joints(arm: dict[str, Any]) -> None:
+    arm["joints"] = []
+
+
+def range_upside_down(arm: dict[str, Any]) -> None:
+    arm["joints"][5]["range_rad"] = [2.9, -2.9]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (fewer_angles, "home_rad has 5 angles for 6 joints"),
+        (fewer_joints, "action has 6 values for 5 joints"),
+        (unknown_component, r"tasks\.arm_reach .*joint_poss"),
+        (unknown_signal, r"tasks\.arm_reach .*temperature"),
+        (home_outside, r"home_rad of shoulder: 1\.91 is outside range_rad \[-1\.9, 1\.9\]"),
+        (unknown_key, r"joints\.2\.colour"),
+        (negative_mass, r"joints\.0\.link\.mass_kg"),
+        (missing_limit, r"components\.joint_pos\.limit"),
+        (other_schema, "schema_version"),
+        (no_joints, "joints"),
+        (range_upside_down, "range_rad"),
+    ],
+)
+def test_a_wrong_description_is_refused(
+    arm: dict[str, Any], spoil: Callable[[dict[str, Any]], None], message: str
+) -> None:
+    spoil(arm)
+    with pytest.raises(ValidationError, match=message):
+        RobotDescription.model_validate(arm)
+
+
+@pytest.mark.parametrize("robot", ROBOTS)
+def test_every_shipped_description_is_valid_and_named_after_its_file(robot: str) -> None:
+    assert load_description(robot).name == robot
+
+
+def test_every_described_task_is_implemented_and_every_task_described() -> None:
+    assert set(all_tasks()) == set(TASKS)
+
+
+@pytest.mark.parametrize("task", sorted(TASKS))
+def test_a_task_signals_success_and_its_components_are_described_once(task: str) -> None:
+    robot, description = all_tasks()[task]
+    assert "success" in description.signals
+    for names in (description.observation, description.signals):
+        assert len(set(names)) == len(names)
+    assert TASKS[task](1, 1).behavior == description.behavior
+    steps = description.episode_s / robot.control.period_s
+    assert steps == pytest.approx(round(steps))
+
+
+def test_joint_arrays_run_from_base_to_tool() -> None:
+    arm = load_description("arm")
+    assert arm.joint_array("max_velocity_rad_s").tolist() == [1.5, 1.5, 1.5, 2.5, 2.5, 2.5]
+    assert arm.joint_array("range_rad").shape == (6, 2)
+    assert arm.action_size == 6
+    assert np.isclose(arm.control.timestep_s, 0.008)
