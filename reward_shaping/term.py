@@ -86,7 +86,7 @@ class Term:
             for p in self._arguments
             if p.annotation is not Array
         }
-        return create_model(self.function.__name__, __config__=ConfigDict(extra="forbid"), **fields)
+        return create_model(self.function.__name__, __config__=ConfigDict(extra="forbid", strict=True), **fields)
 
     @property
     def _arguments(self) -> list[inspect.Parameter]:

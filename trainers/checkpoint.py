@@ -46,6 +46,15 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     return state
 
 
+def as_arrays(value: Any) -> Any:
+    """Return a part of a checkpoint with numpy arrays in the place of its tensors."""
+    if isinstance(value, dict):
+        return {key: as_arrays(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [as_arrays(part) for part in value]
+    return value.numpy().copy() if isinstance(value, torch.Tensor) else value
+
+
 def _to_tensors(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _to_tensors(part) for key, part in value.items()}

@@ -73,8 +73,8 @@ def train(
         raise typer.Exit(130)
     _print_evaluation(console, result.evaluation.summary(), len(result.evaluation.returns), "held out from training")
     _print_export(console, result.export)
-    console.print(f"run       {result.folder.root}", soft_wrap=True)
-    console.print(f"curves    tensorboard --logdir {result.folder.root}", soft_wrap=True)
+    console.print(f"run       {result.folder.root}", soft_wrap=True, markup=False)
+    console.print(f"curves    tensorboard --logdir {result.folder.root}", soft_wrap=True, markup=False)
 
 
 @app.command("eval")
@@ -170,8 +170,12 @@ def _print_evaluation(console: Console, summary: dict[str, float], episodes: int
 
 
 def _print_export(console: Console, export: Any) -> None:
-    console.print(f"actor     {export.folder}  (largest difference to torch {export.difference:.1e})", soft_wrap=True)
-    console.print(f"unity     {export.unity_onnx}", soft_wrap=True)
+    console.print(
+        f"actor     {export.folder}  (largest difference to torch {export.difference:.1e})",
+        soft_wrap=True,
+        markup=False,
+    )
+    console.print(f"unity     {export.unity_onnx}", soft_wrap=True, markup=False)
 
 
 def main() -> None:

@@ -47,6 +47,7 @@ def load_settings(
         UserError: anything that does not fit, with file, line and key.
     """
     document = read_yaml(path)
+    _read_reward_files(document, path.parent)
     for key, value in (options or {}).items():
         _assign(document, tuple(key.split(".")), value)
     for text in overrides:
@@ -59,8 +60,13 @@ def load_settings(
 
 
 def dump_settings(settings: RunSettings) -> str:
-    """Return the resolved settings as YAML that `load_settings` reads back unchanged."""
-    return dump_yaml(settings.model_dump(mode="json"))
+    """Return the resolved settings as YAML for `load_settings`.
+
+    All but `force` and `resume` read back unchanged: they were meant for this one command.
+    """
+    data = settings.model_dump(mode="json")
+    data["checkpoint_settings"] |= {"force": False, "resume": False}
+    return dump_yaml(data)
 
 
 def _override(document: Document, text: str) -> None:

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -105,7 +106,7 @@ class Display:
 
     def checkpoint(self, step: int, path: Path) -> None:
         """Say that a checkpoint was written."""
-        self.note(f"step {step:>9,}  [dim]checkpoint {path}[/]")
+        self.note(f"step {step:>9,}  [dim]checkpoint {escape(str(path))}[/]")
 
     def note(self, text: str) -> None:
         """Print a line, as long as it is."""

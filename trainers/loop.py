@@ -9,6 +9,7 @@ from typing import Any
 
 from reward_shaping import RewardWrapper
 from trainers.algorithms import Algorithm, Step
+from trainers.checkpoint import as_arrays
 from trainers.display import Display
 from trainers.errors import RunError
 from trainers.evaluate import Evaluation
@@ -172,10 +173,10 @@ class TrainingLoop:
         if state["env"] is None or len(state["episodes"]["length"]) != self.env.num_envs:
             self.start(seed + self.step)
             return False
-        self._obs, infos = self.world.load_state_dict(state["env"])
+        self._obs, infos = self.world.load_state_dict(as_arrays(state["env"]))
         self._requesting = infos["requesting"]
-        self.env.load_state_dict(state["reward"], infos)
-        self._episodes.load_state_dict(state["episodes"])
+        self.env.load_state_dict(as_arrays(state["reward"]), infos)
+        self._episodes.load_state_dict(as_arrays(state["episodes"]))
         return True
 
     @contextmanager

@@ -69,9 +69,9 @@ class PpoHyperparameters(Settings):
     learning_rate: PositiveFloat = 3e-4
     learning_rate_schedule: Schedule = "linear"
     beta: NonNegativeFloat = 5e-3
-    beta_schedule: Schedule | None = None
+    beta_schedule: Schedule = "linear"
     epsilon: PositiveFloat = 0.2
-    epsilon_schedule: Schedule | None = None
+    epsilon_schedule: Schedule = "linear"
     lambd: Fraction = 0.95
     num_epoch: PositiveInt = 3
     shared_critic: NotYet = None
@@ -85,7 +85,8 @@ class PpoHyperparameters(Settings):
         if not isinstance(data, dict):
             return data
         schedule = data.get("learning_rate_schedule", "linear")
-        return {"beta_schedule": schedule, "epsilon_schedule": schedule} | data
+        given = {key: value for key, value in data.items() if value is not None or not key.endswith("_schedule")}
+        return {"beta_schedule": schedule, "epsilon_schedule": schedule} | given
 
     @model_validator(mode="after")
     def _batch_fits_buffer(self) -> "PpoHyperparameters":

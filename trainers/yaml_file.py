@@ -53,15 +53,15 @@ class Document:
 
     def error(self, path: Sequence[str | int], message: str) -> UserError:
         """Return an error that points at the deepest known key of `path`."""
-        for start, inner in self.included.items():
-            if tuple(path[: len(start)]) == start:
-                return inner.error(path[len(start) :], message)
         known = tuple(path)
-        while known and known not in self.lines and known not in self.overridden:
+        while known and known not in self.lines and known not in self.overridden and known not in self.included:
             known = known[:-1]
-        where = f"{self.source}:{self.lines[known]}" if known in self.lines else self.source
         if known in self.overridden:
             where = "command line"
+        elif known in self.included:
+            return self.included[known].error(path[len(known) :], message)
+        else:
+            where = f"{self.source}:{self.lines[known]}" if known in self.lines else self.source
         return UserError(f"{where}: {dotted(path)}: {message}" if path else f"{where}: {message}")
 
 

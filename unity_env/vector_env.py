@@ -11,7 +11,7 @@ from unity_env.agent_rows import AgentRows, StepResult
 from unity_env.spaces import Layouts
 
 Array = np.ndarray
-APPEAR_STEPS = 1000
+APPEAR_STEPS = 100
 
 
 @runtime_checkable
@@ -136,7 +136,7 @@ def find_behavior(env: BaseEnv, wanted: str | None) -> str:
         wanted: with or without `?team=`; None where the environment has just one.
 
     Raises:
-        ValueError: it does not appear within 1,000 steps, or the name is not unique.
+        ValueError: it does not appear within 100 steps, or the name is not unique.
     """
     if not env.behavior_specs:
         env.reset()

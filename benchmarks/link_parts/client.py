@@ -3,6 +3,8 @@
 import argparse
 import json
 import time
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -18,13 +20,13 @@ def main() -> None:
     print(json.dumps({"seconds_per_step": sorted(times)[len(times) // 2]}), flush=True)
 
 
-def time_stock(arguments: argparse.Namespace) -> list:
+def time_stock(arguments: argparse.Namespace) -> list[float]:
     from mlagents_envs.environment import UnityEnvironment
 
     return time_env(UnityEnvironment(None, base_port=arguments.port), arguments)
 
 
-def time_ours(arguments: argparse.Namespace) -> list:
+def time_ours(arguments: argparse.Namespace) -> list[float]:
     from unity_env.link.environment import UnityPlayer
 
     import unity_env  # noqa: F401
@@ -32,7 +34,7 @@ def time_ours(arguments: argparse.Namespace) -> list:
     return time_env(UnityPlayer(None, base_port=arguments.port), arguments)
 
 
-def time_env(env, arguments: argparse.Namespace) -> list:
+def time_env(env: Any, arguments: argparse.Namespace) -> list[float]:
     """Return seconds per step of each turn: set_actions, step, get_steps."""
     from mlagents_envs.base_env import ActionTuple
 
@@ -52,16 +54,17 @@ def time_env(env, arguments: argparse.Namespace) -> list:
     return times
 
 
-def time_echo(arguments: argparse.Namespace) -> list:
+def time_echo(arguments: argparse.Namespace) -> list[float]:
     """The floor: the same bytes through gRPC, neither decoded nor encoded."""
     from concurrent.futures import ThreadPoolExecutor
     from queue import SimpleQueue
 
     import grpc
 
-    received, replies = SimpleQueue(), SimpleQueue()
+    received: SimpleQueue[bytes] = SimpleQueue()
+    replies: SimpleQueue[bytes] = SimpleQueue()
 
-    def exchange(request, _):
+    def exchange(request: bytes, _: object) -> bytes:
         received.put(request)
         return replies.get()
 
@@ -87,7 +90,7 @@ def time_echo(arguments: argparse.Namespace) -> list:
     return times
 
 
-def timed(step, arguments: argparse.Namespace) -> list:
+def timed(step: Callable[[], None], arguments: argparse.Namespace) -> list[float]:
     for _ in range(arguments.steps // 4):
         step()
     times = []

@@ -82,8 +82,8 @@ class Ppo(Algorithm):
     def update(self, progress: float) -> Metrics:
         """Run num_epoch passes of minibatch descent over the rollout."""
         hyper = self.hyper
-        clip_range = scheduled(hyper.epsilon, hyper.epsilon_schedule or "linear", progress, EPSILON_FLOOR)
-        entropy_coef = scheduled(hyper.beta, hyper.beta_schedule or "linear", progress, BETA_FLOOR)
+        clip_range = scheduled(hyper.epsilon, hyper.epsilon_schedule, progress, EPSILON_FLOOR)
+        entropy_coef = scheduled(hyper.beta, hyper.beta_schedule, progress, BETA_FLOOR)
         lr = scheduled(hyper.learning_rate, hyper.learning_rate_schedule, progress, LEARNING_RATE_FLOOR)
         for group in self.optimizer.param_groups:
             group["lr"] = lr

@@ -17,6 +17,7 @@ from trainers.errors import RunError
 from trainers.evaluate import Evaluation
 from trainers.export.parity import SAMPLES, TOLERANCE, onnx_difference
 from trainers.export.unity_onnx import OPSET, write_unity_onnx
+from trainers.files import write_atomically
 from trainers.networks import GaussianActor
 from trainers.run_folder import RunFolder
 from trainers.settings import RunSettings
@@ -68,7 +69,7 @@ def export_actor(folder: RunFolder, name: str, settings: RunSettings, measured: 
             card["files"] = {"actor.onnx": _sha256(onnx_path)}
             (Path(made) / "actor.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
             _replace_folder(Path(made), target)
-            shutil.copyfile(target / "actor.onnx", folder.root / f"{name}.onnx")
+            write_atomically(folder.root / f"{name}.onnx", lambda path: shutil.copyfile(target / "actor.onnx", path))
     except OSError as error:
         raise RunError(f"export to {target}: {error.strerror}") from None
     return Export(target, folder.root / f"{name}.onnx", difference)
