@@ -36,8 +36,9 @@ class Reward:
         Raises:
             RewardError: a term is NaN or infinite, with its name and row.
         """
-        scores = np.stack([term(transition) for term in self.terms])
-        breakdown = self.weights[:, None] * scores
+        breakdown = np.empty((len(self.terms), len(transition.env_reward)))
+        for weighted, term, weight in zip(breakdown, self.terms, self.weights, strict=True):
+            np.multiply(term(transition), weight, out=weighted)
         total = breakdown.sum(axis=0)
         if not np.isfinite(total).all():
             raise self._not_finite(breakdown, transition)

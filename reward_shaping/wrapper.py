@@ -61,11 +61,10 @@ class RewardWrapper(VectorWrapper):
         total, breakdown = self.reward(transition)
         if not valid.all():
             total, breakdown = np.where(valid, total, 0.0), np.where(valid, breakdown, 0.0)
+            action = np.where(valid[:, None], action, transition.previous_action)
         self.log.add(breakdown, done, int(valid.sum()))
         self._signals = signals
-        self._previous_action = np.where(
-            done[:, None], 0.0, np.where(valid[:, None], action, transition.previous_action)
-        )
+        self._previous_action = np.where(done[:, None], 0.0, action) if done.any() else action
         infos["reward_terms"] = dict(zip(self.reward.names, breakdown, strict=True))
         infos["env_reward"] = env_rew
         return obs, self.scale * total, terminated, truncated, infos

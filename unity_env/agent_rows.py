@@ -65,6 +65,8 @@ class AgentRows:
         self._acted = np.zeros(self.num_rows, dtype=bool)
         self._sensors = [np.zeros((self.num_rows, *sensor.shape), np.float32) for sensor in self.spec.observation_specs]
         self._pending_reward = np.zeros(self.num_rows, np.float32)
+        self._rew = np.zeros(self.num_rows, np.float32)
+        self._valid = np.zeros(self.num_rows, dtype=bool)
         self._action: Any = None
         self._take_decisions(decisions)
         self._pending_reward[:] = 0.0  # ML-Agents' reset leaves the rewards of the aborted episodes standing
@@ -139,10 +141,11 @@ class AgentRows:
             rows, reward, obs = rows[known], reward[known], [sensor[known] for sensor in obs]
             masks = None if masks is None else [mask[known] for mask in masks]
         acted = self._acted[rows]
-        self._pending_reward[rows] += np.where(acted, np.float32(0), reward)
-        if acted.any():
-            answered = rows if acted.all() else np.arange(self.num_rows)[rows][acted]
-            self._complete(answered, reward if acted.all() else reward[acted])
+        if acted.all():
+            self._complete(rows, reward)
+        else:
+            self._pending_reward[rows] += np.where(acted, np.float32(0), reward)
+            self._complete(np.arange(self.num_rows)[rows][acted], reward[acted])
         self._requesting = np.zeros(self.num_rows, dtype=bool)
         self._requesting[rows] = True
         self._idle[rows] = False

@@ -209,5 +209,5 @@ def clipped_policy_loss(new_logp: Tensor, old_logp: Tensor, adv: Tensor, clip_ra
 
 def explained_variance(val: Tensor, returns: Tensor) -> float:
     """Return 1 - Var[returns - V] / Var[returns]: 1 is perfect, 0 no better than a constant; nan without variance."""
-    variance = returns.var()
-    return float(1.0 - (returns - val).var() / variance) if variance > 0 else float("nan")
+    variance = returns.var(correction=0)
+    return float(1.0 - (returns - val).var(correction=0) / variance) if variance > 0 else float("nan")

@@ -10,7 +10,7 @@ from unity_env.sim.description import Interval, load_description
 from unity_env.sim.model import build_arm
 from unity_env.sim.tasks.task import Rows, Task
 
-_CANDIDATES = 64
+_CANDIDATES = 16
 
 
 class Parameters(BaseModel):
