@@ -25,7 +25,7 @@ from tests.link.records import (
     observations_message,
     spec_of,
 )
-from unity_env.link.decode import decode_steps
+from unity_env.link.decode import BehaviorDecoder
 from unity_env.link.encode import encode_reset, encode_step
 from unity_env.link.errors import LinkError, MalformedMessageError, NonFiniteError, ObservationShapeError
 from unity_env.link.messages import read_message
@@ -42,7 +42,7 @@ action_specs = st.sampled_from(
 
 def ours(data: bytes, spec: BehaviorSpec) -> tuple[DecisionSteps, TerminalSteps]:
     agents = read_message(data).unity_output.rl_output.agentInfos[BEHAVIOR].value
-    return decode_steps(BEHAVIOR, agents, spec)
+    return BehaviorDecoder(BEHAVIOR, spec).decode(agents)
 
 
 def official(data: bytes, spec: BehaviorSpec) -> tuple[DecisionSteps, TerminalSteps]:

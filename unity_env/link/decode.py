@@ -5,186 +5,112 @@ cannot be right (a changed shape) or says less when it refuses (NaN without agen
 be channels-first, as Unity's package sends them since 3.0: the client 0.28.0 refuses those.
 """
 
-import math
-import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import chain
 from operator import attrgetter, itemgetter
 from typing import Any
 
 import numpy as np
-from google.protobuf.message import DecodeError
-from mlagents_envs.base_env import BehaviorSpec, DecisionSteps, ObservationSpec, TerminalSteps
-from mlagents_envs.communicator_objects.observation_pb2 import NONE, ObservationProto
-from mlagents_envs.rpc_utils import process_pixels
+from mlagents_envs.base_env import BehaviorSpec, DecisionSteps, TerminalSteps
 
-from unity_env.link.errors import MalformedMessageError, NonFiniteError, ObservationShapeError
-from unity_env.link.wire import packed_floats
+from unity_env.link.errors import NonFiniteError, ObservationShapeError
+from unity_env.link.sensors import SensorReader, all_finite, name_non_finite
 
 Array = np.ndarray
 
-_PNG_SIZE = struct.Struct(">8x4x4xII")  # signature, chunk length, "IHDR", width, height
+_INTEGERS = tuple(map(attrgetter, ("id", "group_id", "done", "max_step_reached")))
+_REWARDS = tuple(map(attrgetter, ("reward", "group_reward")))
+_OBSERVATIONS = attrgetter("observations")
 
 
-def decode_steps(behavior: str, agents: Sequence[Any], spec: BehaviorSpec) -> tuple[DecisionSteps, TerminalSteps]:
-    """Split one behavior's records into agents that want an action and agents whose episode ended.
+class BehaviorDecoder:
+    """Reads the records of one behavior's agents.
 
     Args:
         behavior: name, for error messages.
-        agents: AgentInfoProtos of `messages.ShallowMessage`, in the order in which the player sent them.
         spec: what the behavior announced.
-
-    Returns:
-        Fresh, writable arrays; row order is the order of `agents`.
-
-    Raises:
-        ObservationShapeError: an observation differs in shape from the specification.
-        NonFiniteError: NaN or infinity in a vector observation or a reward.
-        MalformedMessageError: an observation that cannot be read.
     """
-    agents = list(agents)
-    if not agents:
-        return DecisionSteps.empty(spec), TerminalSteps.empty(spec)
-    ids = _column(agents, "id", np.int32)
-    obs = _observations(behavior, agents, ids, spec.observation_specs)
-    rew = _column(agents, "reward", np.float32)
-    group_rew = _column(agents, "group_reward", np.float32)
-    _refuse_non_finite(rew, ids, f"behavior {behavior}, reward")
-    _refuse_non_finite(group_rew, ids, f"behavior {behavior}, group reward")
-    group_ids = _column(agents, "group_id", np.int32)
-    done = _column(agents, "done", np.bool_)
-    if not done.any():
-        decisions = DecisionSteps(obs, rew, ids, _action_mask(agents, spec), group_ids, group_rew)
-        return decisions, TerminalSteps.empty(spec)
-    going = ~done
-    deciding = [agent for agent in agents if not agent.done]
-    interrupted = _column(agents, "max_step_reached", np.bool_)
-    decisions = DecisionSteps(
-        [sensor[going] for sensor in obs],
-        rew[going],
-        ids[going],
-        _action_mask(deciding, spec),
-        group_ids[going],
-        group_rew[going],
-    )
-    terminals = TerminalSteps(
-        [sensor[done] for sensor in obs], rew[done], interrupted[done], ids[done], group_ids[done], group_rew[done]
-    )
-    return decisions, terminals
 
+    def __init__(self, behavior: str, spec: BehaviorSpec) -> None:
+        self._behavior = behavior
+        self._spec = spec
+        self._sensors = [
+            SensorReader(f"behavior {behavior}, sensor {sensor.name or index}", tuple(sensor.shape))
+            for index, sensor in enumerate(spec.observation_specs)
+        ]
+        self._branches = spec.action_spec.discrete_branches
+        self._no_terminals = TerminalSteps.empty(spec)
 
-def _column(agents: Sequence[Any], field: str, dtype: type[np.generic]) -> Array:
-    return np.fromiter(map(attrgetter(field), agents), dtype, len(agents))
+    def decode(self, agents: Sequence[Any]) -> tuple[DecisionSteps, TerminalSteps]:
+        """Split records into those of agents that want an action and of agents whose episode ended.
 
+        Args:
+            agents: AgentInfoProtos of `messages.ShallowMessage`, in the order in which the player sent them.
 
-def _observations(behavior: str, agents: Sequence[Any], ids: Array, sensors: Sequence[ObservationSpec]) -> list[Array]:
-    rows = list(map(attrgetter("observations"), agents))
-    counts = list(map(len, rows))
-    if min(counts) < len(sensors):
-        fewest = counts.index(min(counts))
-        raise ObservationShapeError(
-            f"behavior {behavior}, agent {ids[fewest]}: {min(counts)} observations, announced were {len(sensors)}"
+        Returns:
+            Fresh, writable arrays; row order is the order of `agents`.
+
+        Raises:
+            ObservationShapeError: an observation differs in shape from the specification.
+            NonFiniteError: NaN or infinity in a vector observation or a reward.
+            MalformedMessageError: an observation that cannot be read.
+        """
+        agents = list(agents)
+        if not agents:
+            return DecisionSteps.empty(self._spec), self._no_terminals
+        ids, group_ids, done, interrupted = _columns(agents, _INTEGERS, np.int32)
+        rewards = _columns(agents, _REWARDS, np.float32)
+        if not all_finite(rewards):
+            self._name_bad_reward(rewards, ids)
+        rew, group_rew = rewards
+        obs = self._observations(agents, ids)
+        if not np.count_nonzero(done):
+            decisions = DecisionSteps(obs, rew, ids, self._action_mask(agents), group_ids, group_rew)
+            return decisions, self._no_terminals
+        ended = done.astype(np.bool_)
+        going = ~ended
+        mask = self._action_mask([agent for agent in agents if not agent.done])
+        decisions = DecisionSteps(
+            [sensor[going] for sensor in obs], rew[going], ids[going], mask, group_ids[going], group_rew[going]
         )
-    batches = []
-    for index, sensor in enumerate(sensors):
-        label = f"behavior {behavior}, sensor {sensor.name or index}"
-        batch = _sensor_batch(list(map(itemgetter(index), rows)), sensor.shape, label, ids)
-        if len(sensor.shape) != 3:  # as in the official client: looking for NaN in images costs more than it finds
-            _refuse_non_finite(batch, ids, label)
-        batches.append(batch)
-    return batches
+        terminals = TerminalSteps(
+            [sensor[ended] for sensor in obs],
+            rew[ended],
+            interrupted[ended].astype(np.bool_),
+            ids[ended],
+            group_ids[ended],
+            group_rew[ended],
+        )
+        return decisions, terminals
+
+    def _observations(self, agents: Sequence[Any], ids: Array) -> list[Array]:
+        rows = list(map(_OBSERVATIONS, agents))
+        counts = list(map(len, rows))
+        fewest = min(counts)
+        if fewest < len(self._sensors):
+            raise ObservationShapeError(
+                f"behavior {self._behavior}, agent {ids[counts.index(fewest)]}: {fewest} observations, "
+                f"announced were {len(self._sensors)}"
+            )
+        return [sensor.read(list(map(itemgetter(index), rows)), ids) for index, sensor in enumerate(self._sensors)]
+
+    def _action_mask(self, deciding: Sequence[Any]) -> list[Array] | None:
+        """Return an (N, branch size) array per branch, True = unavailable; without a mask an agent may do anything."""
+        if not self._branches or not deciding:
+            return None
+        size = sum(self._branches)
+        masks = [agent.action_mask for agent in deciding]
+        rows = [bytes(mask) if len(mask) == size else bytes(size) for mask in masks]
+        table = np.frombuffer(bytearray().join(rows), dtype=np.bool_).reshape(len(rows), size)
+        return np.split(table, np.cumsum(self._branches)[:-1], axis=1)
+
+    def _name_bad_reward(self, rewards: Array, ids: Array) -> None:
+        for values, name in zip(rewards, ("reward", "group reward"), strict=True):
+            if not all_finite(values):
+                raise NonFiniteError(name_non_finite(values, ids, f"behavior {self._behavior}, {name}"))
 
 
-def _sensor_batch(blobs: Sequence[bytes], shape: tuple[int, ...], label: str, ids: Array) -> Array:
-    try:
-        batch = _equal_layouts(blobs, shape)
-    except DecodeError as error:
-        raise MalformedMessageError(f"{label}, agent {ids[0]}: unreadable observation ({error})") from error
-    if batch is not None:
-        return batch
-    return np.stack([_one(blob, shape, f"{label}, agent {agent}") for blob, agent in zip(blobs, ids, strict=True)])
-
-
-def _equal_layouts(blobs: Sequence[bytes], shape: tuple[int, ...]) -> Array | None:
-    """Read float observations that differ in nothing but their floats; None where they are not such.
-
-    The first one is looked at field by field. The others must be equal to it before and after the floats, byte
-    for byte, so that what holds for its shape, compression and encoding holds for all.
-    """
-    first = blobs[0]
-    head = ObservationProto.FromString(first)
-    floats = packed_floats(first)
-    if floats is None or head.compression_type != NONE or tuple(head.shape) != shape:
-        return None
-    start, end = floats
-    if end - start != 4 * math.prod(shape) or len(set(map(len, blobs))) != 1:
-        return None
-    table = np.frombuffer(b"".join(blobs), dtype=np.uint8).reshape(len(blobs), len(first))
-    differs = table != table[0]
-    if differs[:, :start].any() or differs[:, end:].any():
-        return None
-    values: Array = table[:, start:end].copy().view("<f4").reshape(len(blobs), *shape)
-    return values.astype(np.float32, copy=False)
-
-
-def _one(blob: bytes, shape: tuple[int, ...], label: str) -> Array:
-    """Read one observation of any legal encoding."""
-    try:
-        obs = ObservationProto.FromString(blob)
-    except DecodeError as error:
-        raise MalformedMessageError(f"{label}: unreadable observation ({error})") from error
-    if tuple(obs.shape) != shape:
-        raise ObservationShapeError(f"{label}: shape {tuple(obs.shape)}, announced was {shape}")
-    if len(shape) == 3 and obs.compression_type != NONE:
-        return _image(obs, label)
-    values = np.array(obs.float_data.data, dtype=np.float32)
-    if values.size != math.prod(shape):
-        raise ObservationShapeError(f"{label}: {values.size} numbers for shape {shape}")
-    return values.reshape(shape)
-
-
-def _image(obs: Any, label: str) -> Array:
-    """Decode a PNG, or several in a row, into the channel order that the player uses."""
-    shape = tuple(obs.shape)
-    data = obs.compressed_data
-    if len(data) < _PNG_SIZE.size:
-        raise MalformedMessageError(f"{label}: {len(data)} bytes are no PNG")
-    width, height = _PNG_SIZE.unpack_from(data)
-    if shape[:2] == (height, width):
-        channels, order = shape[2], (0, 1, 2)
-    elif shape[1:] == (height, width):
-        channels, order = shape[0], (2, 0, 1)
-    else:
-        raise ObservationShapeError(f"{label}: an image {width} wide and {height} high for shape {shape}")
-    try:
-        image: Array = process_pixels(data, channels, list(obs.compressed_channel_mapping)).transpose(order)
-    except Exception as error:  # Pillow's decoders raise whatever a damaged file happens to trip
-        raise MalformedMessageError(f"{label}: unreadable image ({error})") from error
-    if image.shape != shape:
-        raise ObservationShapeError(f"{label}: image of shape {image.shape}, announced was {shape}")
-    return image
-
-
-def _refuse_non_finite(values: Array, ids: Array, label: str) -> None:
-    """Raise unless every number is finite; row i belongs to agent ids[i]."""
-    finite = np.isfinite(values)
-    if finite.all():
-        return
-    where = tuple(int(index) for index in np.argwhere(~finite)[0])
-    row, component = where[0], where[1:]
-    at = f", component {component[0] if len(component) == 1 else component}" if component else ""
-    raise NonFiniteError(
-        f"{label}, agent {ids[row]}{at}: {values[where]}; {np.count_nonzero(~finite)} of {values.size} numbers "
-        "are not finite"
-    )
-
-
-def _action_mask(deciding: Sequence[Any], spec: BehaviorSpec) -> list[Array] | None:
-    """Return one (N, branch size) array per branch, True = unavailable; an agent without a mask may do anything."""
-    branches = spec.action_spec.discrete_branches
-    if not branches or not deciding:
-        return None
-    size = sum(branches)
-    masks = [agent.action_mask for agent in deciding]
-    rows = [bytes(mask) if len(mask) == size else bytes(size) for mask in masks]
-    table = np.frombuffer(bytearray(b"".join(rows)), dtype=np.bool_).reshape(len(rows), size)
-    return np.split(table, np.cumsum(branches)[:-1], axis=1)
+def _columns(agents: Sequence[Any], fields: Sequence[Callable[[Any], Any]], dtype: type[np.generic]) -> Array:
+    """Return (fields, agents)."""
+    values = chain.from_iterable([map(field, agents) for field in fields])
+    return np.fromiter(values, dtype, len(fields) * len(agents)).reshape(len(fields), len(agents))

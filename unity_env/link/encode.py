@@ -1,6 +1,7 @@
 """Commands and actions -> the bytes of a UnityMessageProto."""
 
 from collections.abc import Mapping
+from functools import cache
 
 import numpy as np
 from mlagents_envs.base_env import ActionTuple
@@ -61,28 +62,42 @@ def pack_actions(action: ActionTuple) -> bytes:
     constant columns: integers are written with as many bytes as the largest one needs, which is legal protobuf.
     """
     continuous, discrete = action.continuous, action.discrete
-    both = continuous if discrete.shape[1] == 0 else np.hstack([continuous, discrete.astype(np.float32)])
-    record = np.hstack(
-        [
-            _field(_ANY_ACTIONS, _float_bytes(both)),
-            _field(_CONTINUOUS_ACTIONS, _float_bytes(continuous)),
-            _field(_DISCRETE_ACTIONS, _varint_bytes(discrete)),
-        ]
-    )
-    return _with_header(_LIST_VALUE, record).tobytes()
+    floats = _float_bytes(continuous)
+    payloads = {_ANY_ACTIONS: floats, _CONTINUOUS_ACTIONS: floats}
+    if discrete.shape[1]:
+        payloads[_ANY_ACTIONS] = np.hstack([floats, _float_bytes(discrete)])
+        payloads[_DISCRETE_ACTIONS] = _varint_bytes(discrete)
+    record, starts = _record_layout(tuple((number, payload.shape[1]) for number, payload in payloads.items()))
+    table = np.empty((len(continuous), len(record)), dtype=np.uint8)
+    table[:] = record
+    for start, payload in zip(starts, payloads.values(), strict=True):
+        table[:, start : start + payload.shape[1]] = payload
+    return table.tobytes()
 
 
-def _field(number: int, payload: Array) -> Array:
-    """Prefix (N, size) bytes with tag and length; an empty list is not sent at all."""
-    return _with_header(number, payload) if payload.shape[1] else payload
+@cache
+def _record_layout(sizes: tuple[tuple[int, int], ...]) -> tuple[Array, list[int]]:
+    """Lay out one agent's entry of the list.
+
+    Args:
+        sizes: (field number, bytes) of its packed lists.
+
+    Returns:
+        The entry with zeros for the lists, (bytes,) uint8; where each list starts.
+    """
+    fields = [_header(number, size) if size else b"" for number, size in sizes]  # an empty list is not sent
+    body_size = sum(len(field) for field in fields) + sum(size for _, size in sizes)
+    record = bytearray(_header(_LIST_VALUE, body_size))
+    starts = []
+    for field, (_, size) in zip(fields, sizes, strict=True):
+        record += field
+        starts.append(len(record))
+        record += bytes(size)
+    return np.frombuffer(bytes(record), dtype=np.uint8), starts
 
 
-def _with_header(number: int, payload: Array) -> Array:
-    header = varint(number << 3 | _DELIMITED) + varint(payload.shape[1])
-    columns = np.empty((len(payload), len(header) + payload.shape[1]), dtype=np.uint8)
-    columns[:, : len(header)] = np.frombuffer(header, dtype=np.uint8)
-    columns[:, len(header) :] = payload
-    return columns
+def _header(number: int, size: int) -> bytes:
+    return varint(number << 3 | _DELIMITED) + varint(size)
 
 
 def _float_bytes(values: Array) -> Array:

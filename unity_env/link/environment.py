@@ -16,7 +16,7 @@ from mlagents_envs.side_channel import DefaultTrainingAnalyticsSideChannel, Side
 from mlagents_envs.side_channel.side_channel_manager import SideChannelManager
 
 from unity_env.link.communicator import LOOPBACK, ByteCommunicator
-from unity_env.link.decode import decode_steps
+from unity_env.link.decode import BehaviorDecoder
 from unity_env.link.encode import encode_goodbye, encode_initialization, encode_reset, encode_step
 from unity_env.link.errors import (
     LinkError,
@@ -87,6 +87,7 @@ class UnityPlayer(UnityEnvironment):  # type: ignore[misc]  # mlagents_envs has 
         self._env_state: dict[str, tuple[DecisionSteps, TerminalSteps]] = {}
         self._env_specs: dict[str, BehaviorSpec] = {}
         self._env_actions: dict[str, ActionTuple] = {}
+        self._decoders: dict[str, BehaviorDecoder] = {}
         self._is_first_message = True
         self._loaded = True
         self._player: PlayerProcess | None = None
@@ -192,12 +193,13 @@ class UnityPlayer(UnityEnvironment):  # type: ignore[misc]  # mlagents_envs has 
             raise MalformedMessageError(f"the player announced a behavior that cannot be read: {error}") from error
         for name, spec in self._env_specs.items():
             _check_sizes(name, spec)
+        self._decoders = {name: BehaviorDecoder(name, spec) for name, spec in self._env_specs.items()}
 
     def _update_state(self, output: Any) -> None:
         reported = output.agentInfos
         self._env_state = {
-            name: decode_steps(name, reported[name].value if name in reported else (), spec)
-            for name, spec in self._env_specs.items()
+            name: decoder.decode(reported[name].value if name in reported else ())
+            for name, decoder in self._decoders.items()
         }
         self._side_channel_manager.process_side_channel_message(output.side_channel)
 
