@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import grpc  # type: ignore[import-untyped]  # grpcio ships no types
@@ -56,6 +56,8 @@ class ByteCommunicator:
             raise PortTakenError(port, port_holder(port)) from error
         self._server.start()
         self._open = True
+        self._owes_answer = False
+        self._goodbye_sent = Event()
 
     def receive(self, timeout_s: float, check: Callable[[], None]) -> bytes:
         """Wait for the player's next message.
@@ -77,11 +79,13 @@ class ByteCommunicator:
                 continue
             if message is None:
                 raise PlayerClosedError("the connection to the player broke")
+            self._owes_answer = True
             return message
         raise PlayerTimeoutError(f"no message from the player within {timeout_s:g} s")
 
     def send(self, message: bytes) -> None:
         """Answer the message received last."""
+        self._owes_answer = False
         self._replies.put(message)
 
     def close(self, goodbye: bytes) -> None:
@@ -90,7 +94,9 @@ class ByteCommunicator:
             return
         self._open = False
         self._replies.put(goodbye)
-        self._server.stop(_GOODBYE_S).wait()
+        if self._owes_answer:
+            self._goodbye_sent.wait(_GOODBYE_S)
+        self._server.stop(None)  # a grace period would need a thread, which an ending Python refuses
         self._thread.shutdown()
 
     def _exchange(self, request: bytes, context: Any) -> bytes:
@@ -98,6 +104,8 @@ class ByteCommunicator:
         reply = self._replies.get()
         if not context.is_active():
             self._received.put(None)
+        if not self._open and not context.add_callback(self._goodbye_sent.set):
+            self._goodbye_sent.set()
         return reply
 
 
