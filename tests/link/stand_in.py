@@ -6,6 +6,7 @@ As a program it takes a Unity build's command line and the script's name in --sc
 
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -195,6 +196,13 @@ SCRIPTS: dict[str, Callable[[int], None]] = {
         change_shape,
     )
 }
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def write_build(folder: Path) -> str:

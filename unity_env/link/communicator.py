@@ -96,7 +96,10 @@ class ByteCommunicator:
         self._replies.put(goodbye)
         if self._owes_answer:
             self._goodbye_sent.wait(_GOODBYE_S)
-        self._server.stop(None)  # a grace period would need a thread, which an ending Python refuses
+        try:
+            self._server.stop(_GOODBYE_S).wait()
+        except RuntimeError:  # Python is ending and starts no more threads, as gRPC does for a grace period
+            self._server.stop(None)
         self._thread.shutdown()
 
     def _exchange(self, request: bytes, context: Any) -> bytes:
