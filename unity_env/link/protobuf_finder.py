@@ -1,8 +1,8 @@
-"""Lets `mlagents_envs`' generated protobuf modules import under current protobuf.
+"""Lets `mlagents_envs` import under current protobuf, and under Python >= 3.12.
 
 Its `communicator_objects/*_pb2.py` build their descriptors in a way that protobuf >= 4 refuses, but each
 carries the serialised FileDescriptorProto. The finder reads those bytes without running the file, and builds the
-module from them.
+module from them. It also takes StrictVersion from distutils, which left Python with 3.12.
 """
 
 import ast
@@ -55,10 +55,41 @@ class _DescriptorFinder(MetaPathFinder):
         return spec_from_loader(fullname, _DescriptorLoader(Path(found.origin)), origin=found.origin)
 
 
+class StrictVersion:
+    """As much of distutils' class of that name as mlagents_envs uses: `version`, three integers."""
+
+    def __init__(self, text: str) -> None:
+        major, minor, *patch = (int(part) for part in text.split("."))
+        self.version = (major, minor, patch[0] if patch else 0)
+
+
+class _DistutilsLoader(Loader):
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:  # noqa: ARG002  # importlib's signature
+        return None
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.StrictVersion = StrictVersion  # type: ignore[attr-defined]  # what importers of distutils.version want
+
+
+class _DistutilsFinder(MetaPathFinder):
+    """Asked last, so a distutils that Python or setuptools still has comes first."""
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None,  # noqa: ARG002  # importlib's signature
+        target: ModuleType | None = None,  # noqa: ARG002  # as above
+    ) -> ModuleSpec | None:
+        if fullname not in ("distutils", "distutils.version"):
+            return None
+        return spec_from_loader(fullname, _DistutilsLoader(), is_package=fullname == "distutils")
+
+
 def install() -> None:
-    """Put the finder before Python's own; a second call does nothing."""
+    """Put the finders before and behind Python's own; a second call does nothing."""
     if not any(isinstance(finder, _DescriptorFinder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _DescriptorFinder())
+        sys.meta_path.append(_DistutilsFinder())
 
 
 def read_file_descriptor(generated: Path) -> descriptor_pb2.FileDescriptorProto:
