@@ -1,24 +1,111 @@
 """env_settings -> a vector environment."""
 
-from unity_env.settings import EnvSettings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mlagents_envs.base_env import BaseEnv
+
+from unity_env.link.channels import ChannelFactory, PlayerChannels, collect_stats, import_channel
+from unity_env.link.environment import UnityPlayer
+from unity_env.link.pool import PlayerPool, RestartLimits
+from unity_env.settings import EngineSettings, EnvSettings, Sampler
+from unity_env.spaces import Layouts
 from unity_env.vector_env import UnityVectorEnv
 
+Parameters = Mapping[str, float | Sampler]
 
-def make_vector_env(settings: EnvSettings, behavior: str, *, rows: int | None = None) -> UnityVectorEnv:
+
+class Players(PlayerPool):
+    """The Unity players of a run, configured alike.
+
+    Args:
+        settings: env_settings.
+        engine: engine_settings.
+        parameters: environment parameters.
+        log_folder: where Player-<k>.log goes.
+        side_channels: the user's own, made anew for every player.
+        first_worker: worker id of player 0.
+    """
+
+    def __init__(
+        self,
+        settings: EnvSettings,
+        engine: EngineSettings,
+        parameters: Parameters,
+        log_folder: Path | None = None,
+        side_channels: Sequence[ChannelFactory] = (),
+        first_worker: int = 0,
+    ) -> None:
+        own = [*side_channels, *(import_channel(path) for path in settings.side_channels)]
+        self._channels: list[PlayerChannels] = [PlayerChannels() for _ in range(settings.num_envs)]
+        seed = max(settings.seed, 0)
+
+        def launch(index: int) -> BaseEnv:
+            worker = first_worker + index
+            self._channels[index] = channels = PlayerChannels(own=[factory() for factory in own])
+            channels.configure(engine, parameters, seed + worker)
+            return UnityPlayer(
+                settings.env_path,
+                worker,
+                settings.base_port,
+                seed + worker,
+                engine.no_graphics,
+                settings.timeout_wait,
+                settings.env_args,
+                channels.all(),
+                None if log_folder is None else str(log_folder.resolve()),
+                settings.num_areas,
+            )
+
+        limits = RestartLimits(
+            settings.max_lifetime_restarts, settings.restarts_rate_limit_n, settings.restarts_rate_limit_period_s
+        )
+        super().__init__(launch, settings.num_envs, limits)
+
+    def stats(self) -> dict[str, float]:
+        """Return what the scenes have reported since the last call."""
+        return collect_stats(self._channels)
+
+
+def make_vector_env(  # noqa: PLR0913  # the sections of a run's YAML
+    settings: EnvSettings,
+    behavior: str | None = None,
+    *,
+    engine: EngineSettings | None = None,
+    parameters: Parameters | None = None,
+    layouts: Layouts | None = None,
+    rows: int | None = None,
+    log_folder: Path | None = None,
+    side_channels: Sequence[Callable[[], Any]] = (),
+    first_worker: int = 0,
+) -> UnityVectorEnv:
     """Make the environment that `env_path` names, with one row per agent.
 
     Args:
         settings: env_settings of a run.
         behavior: behavior name.
-        rows: number of rows, where the environment lets one choose; None takes num_envs * num_areas.
+        engine: engine_settings, for Unity players.
+        parameters: environment parameters.
+        layouts: sensor name -> component names; the embedded simulation knows its own.
+        rows: number of rows; None takes num_envs * num_areas of `sim:`, the agents at the start of players.
+        log_folder: where players log.
+        side_channels: factories of one's own side channels, for Unity players.
+        first_worker: worker id of the first player, so that two sets of players can run at once.
 
     Raises:
-        ValueError: an unknown task or behavior, or an env_path that this version cannot open.
+        ValueError: an unknown task, behavior or side channel.
+        UnityException: a player did not start or connect.
     """
     if settings.sim_task is None:
-        raise ValueError(f"env_path {settings.env_path}: expected sim:<task>; Unity players are not supported yet")
+        players = Players(
+            settings, engine or EngineSettings(), parameters or {}, log_folder, side_channels, first_worker
+        )
+        return UnityVectorEnv(players, behavior, layouts, rows)
     from unity_env.sim.env import SimEnv  # noqa: PLC0415  # MuJoCo is loaded only where it simulates
 
+    if parameters:
+        raise ValueError(f"environment_parameters.{next(iter(parameters))}: {settings.sim_task} has no such parameter")
     count = settings.num_envs * settings.num_areas if rows is None else rows
     env = SimEnv(settings.sim_task, count, max(settings.seed, 0), settings.sim_threads)
-    return UnityVectorEnv(env, behavior, env.layouts.get(behavior))
+    return UnityVectorEnv(env, behavior, env.layouts.get(env.task.behavior) if layouts is None else layouts)

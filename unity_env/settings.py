@@ -29,14 +29,16 @@ class EnvSettings(Settings):
     Attributes:
         env_path: `sim:<task>` for the embedded simulation, else a Unity player.
         num_envs: simulations side by side; with `sim:` they are rows of one batch.
+        base_port: of the first player; null finds free ports (5004 for the Editor).
         num_areas: agents in one simulation.
         seed: -1 draws one.
+        side_channels: one's own, as package.module:Class.
         sim_threads: threads of the embedded simulation, 0 for all cores; results do not depend on it.
     """
 
     env_path: str | None = None
     env_args: list[str] | None = None
-    base_port: Annotated[int, Field(ge=1, le=65535)] = 5005
+    base_port: Annotated[int, Field(ge=1, le=65535)] | None = None
     num_envs: PositiveInt = 1
     num_areas: PositiveInt = 1
     timeout_wait: PositiveInt = 60
@@ -44,6 +46,7 @@ class EnvSettings(Settings):
     max_lifetime_restarts: Annotated[int, Field(ge=-1)] = 10
     restarts_rate_limit_n: Annotated[int, Field(ge=-1)] = 1
     restarts_rate_limit_period_s: PositiveInt = 60
+    side_channels: list[str] = []
     sim_threads: Annotated[int, Field(ge=0)] = 0
 
     @property
