@@ -15,7 +15,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
+
+from unity_env.link.environment import UnityPlayer
+from unity_env.link.pool import PlayerPool, RestartLimits
 
 PARTS = Path(__file__).parent / "link_parts"
 AGENTS = (1, 64, 256)
@@ -92,17 +96,17 @@ def start_player(port: int, agents: int, think_ms: float) -> "subprocess.Popen[b
     return subprocess.Popen([*command, "--think-ms", str(think_ms)])
 
 
+def _editor_player(ports: list[int], index: int) -> UnityPlayer:
+    return UnityPlayer(None, base_port=ports[index])
+
+
 def measure_players() -> dict[str, float]:
     """Return agent-steps/s of one player and of four, 16 agents each, 5 ms of think time."""
-    from unity_env.link.environment import UnityPlayer
-
-    from unity_env.link.pool import PlayerPool, RestartLimits
-
     rates = {}
     for count in (1, 4):
         ports = [free_port() for _ in range(count)]
         players = [start_player(port, 16, 5.0) for port in ports]
-        pool = PlayerPool(lambda k, ports=ports: UnityPlayer(None, base_port=ports[k]), count, RestartLimits())
+        pool = PlayerPool(partial(_editor_player, ports), count, RestartLimits())
         try:
             pool.reset()
             for _ in range(50):

@@ -2,5 +2,7 @@
 
 from hypothesis import settings
 
+import unity_env  # noqa: F401  # before a test module imports the messages of mlagents_envs
+
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 settings.load_profile("repeatable")

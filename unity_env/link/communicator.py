@@ -11,7 +11,7 @@ from queue import Empty, SimpleQueue
 from threading import Event, Thread
 from typing import Any
 
-import grpc  # type: ignore[import-untyped]  # grpcio ships no types
+import grpc
 
 from unity_env.link.errors import PlayerClosedError, PlayerTimeoutError, PortTakenError
 from unity_env.link.ports import port_holder

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import grpc  # type: ignore[import-untyped]  # grpcio ships no types
+import grpc
 
 import unity_env  # noqa: F401  # before mlagents_envs' messages are imported
 
@@ -20,7 +20,7 @@ from mlagents_envs.base_env import ActionSpec  # isort: skip
 from mlagents_envs.communicator_objects.unity_message_pb2 import UnityMessageProto  # isort: skip
 import numpy as np  # isort: skip
 
-from tests.link.records import BEHAVIOR, agent, float_observation, observations_message  # isort: skip
+from tests.unity_env.link.records import BEHAVIOR, agent, float_observation, observations_message  # isort: skip
 
 METHOD = "/communicator_objects.UnityToExternalProto/Exchange"
 ACTIONS = ActionSpec(2, ())
@@ -208,8 +208,8 @@ def free_port() -> int:
 def write_build(folder: Path) -> str:
     """Write a program that the environment can launch as a Unity build; it runs this file."""
     build = folder / "player.x86_64"
-    root = Path(__file__).parents[2]
-    build.write_text(f'#!/bin/sh\nPYTHONPATH="{root}" exec "{sys.executable}" -m tests.link.stand_in "$@"\n')
+    root = Path(__file__).parents[3]
+    build.write_text(f'#!/bin/sh\nPYTHONPATH="{root}" exec "{sys.executable}" -m tests.unity_env.link.stand_in "$@"\n')
     build.chmod(0o755)
     return str(folder / "player")
 

@@ -12,9 +12,9 @@ from mlagents_envs.exception import (
 )
 from mlagents_envs.side_channel import IncomingMessage, OutgoingMessage, SideChannel
 
-from tests.link.records import BEHAVIOR, KINDS, agent, float_observation, observations_message
-from tests.link.stand_in import ACTIONS, Player, begin, free_port, serve
-from tests.link.test_codec import mutations
+from tests.unity_env.link.records import BEHAVIOR, KINDS, agent, float_observation, observations_message
+from tests.unity_env.link.stand_in import ACTIONS, Player, begin, free_port, serve
+from tests.unity_env.link.test_codec import mutations
 from unity_env.link.environment import UnityPlayer
 from unity_env.link.errors import (
     LinkError,

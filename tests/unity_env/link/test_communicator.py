@@ -7,11 +7,11 @@ import threading
 import time
 from collections.abc import Iterator
 
-import grpc  # type: ignore[import-untyped]  # grpcio ships no types
+import grpc
 import pytest
 from mlagents_envs.exception import UnityTimeOutException, UnityWorkerInUseException
 
-from tests.link.stand_in import METHOD
+from tests.unity_env.link.stand_in import METHOD
 from unity_env.link.communicator import ByteCommunicator
 from unity_env.link.errors import PlayerClosedError, PlayerTimeoutError, PortTakenError
 

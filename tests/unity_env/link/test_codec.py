@@ -16,7 +16,7 @@ from mlagents_envs.exception import UnityObservationException
 from mlagents_envs.rpc_utils import steps_from_proto
 from mlagents_envs.side_channel.side_channel_manager import SideChannelManager
 
-from tests.link.records import (
+from tests.unity_env.link.records import (
     BEHAVIOR,
     KINDS,
     agent,

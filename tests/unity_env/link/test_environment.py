@@ -18,8 +18,8 @@ from mlagents_envs.exception import (
     UnityTimeOutException,
 )
 
-from tests.link.records import BEHAVIOR
-from tests.link.stand_in import ACTIONS, free_port, write_build
+from tests.unity_env.link.records import BEHAVIOR
+from tests.unity_env.link.stand_in import ACTIONS, free_port, write_build
 from unity_env.link.environment import UnityPlayer
 from unity_env.link.errors import (
     IncompatibleVersionError,

@@ -1,1 +1,0 @@
-import unity_env  # noqa: F401  # before a test module imports mlagents_envs' messages
