@@ -1,12 +1,13 @@
 """START HERE: YAML -> environment -> reward -> loop -> checkpoint -> actor."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from mlagents_envs.exception import UnityException
 
 from reward_shaping import ENV_REWARD_ONLY, Reward, RewardError, RewardWrapper
 from trainers.algorithms import ALGORITHMS, Algorithm
@@ -15,13 +16,16 @@ from trainers.config import dump_settings
 from trainers.display import Display
 from trainers.errors import RunError, UserError
 from trainers.evaluate import Evaluation, evaluate
-from trainers.export.bundle import Export, export_actor
+from trainers.export.bundle import Export, best_checkpoint, export_actor
 from trainers.files import write_text
 from trainers.loop import TrainingLoop
 from trainers.run_folder import RunFolder
 from trainers.settings import BehaviorSettings, RunSettings
 from trainers.yaml_file import Document
 from unity_env.make import make_vector_env
+from unity_env.settings import Curriculum, EnvironmentParameter, EnvSettings, Sampler
+from unity_env.sim.description import all_tasks
+from unity_env.spaces import Layouts, SensorLayout
 
 EVALUATION_ROWS = 50
 
@@ -33,7 +37,7 @@ class Trained:
     Attributes:
         folder: its files.
         step: training steps done.
-        evaluation: the final one, on held-out episodes; None after a stop signal.
+        evaluation: the final one, on held-out episodes; None in the Editor, which has no second scene for it.
         export: the exported actor; None after a stop signal.
     """
 
@@ -48,72 +52,82 @@ def train(settings: RunSettings, document: Document, display: Display) -> Traine
 
     Raises:
         UserError: the settings do not fit the environment, or the results folder cannot be used.
-        RunError: training failed after it had begun.
+        RunError: training failed after it had begun, or a player did not start.
     """
     name, behavior = _only_behavior(settings, document)
     torch.set_num_threads(settings.torch_settings.threads)
-    seed = settings.env_settings.seed
-    env = make_env(settings, name, document)
-    algorithm = make_algorithm(env, settings, name, document)
-    evaluation_env = make_env(settings, name, document, rows=min(EVALUATION_ROWS, settings.evaluation.episodes))
     chosen = settings.checkpoint_settings
     folder = RunFolder(Path(chosen.results_dir) / chosen.run_id)
-    resumed = _load_resumed(folder, name, behavior, document) if chosen.resume else None
-    if chosen.initialize_from or behavior.init_path:
-        _initialize(algorithm, _initial_checkpoint(settings, name, behavior), name, behavior, document)
-    folder.prepare(name, resume=chosen.resume, force=chosen.force)
-    write_text(folder.configuration, dump_settings(settings))
+    folder.check(name, resume=chosen.resume, force=chosen.force)
+    with ExitStack() as worlds, run_errors(name, document):
+        env = worlds.enter_context(closing(make_env(settings, name, document)))
+        algorithm = make_algorithm(env, settings, name, document)
+        evaluate_on = _evaluator(settings, name, document, algorithm, worlds)
+        resumed = _load_resumed(folder, name, behavior, document) if chosen.resume else None
+        if chosen.initialize_from or behavior.init_path:
+            _initialize(algorithm, _initial_checkpoint(settings, name, behavior), name, behavior, document)
+        folder.prepare(name, keep=chosen.resume)
+        write_text(folder.configuration, dump_settings(settings))
 
-    def evaluate_on(episodes: int, seed: int) -> Evaluation:
-        return evaluate(evaluation_env, algorithm.act_deterministic, episodes, seed)
-
-    loop = TrainingLoop(
-        name,
-        behavior,
-        settings.evaluation,
-        env,
-        algorithm,
-        lambda: evaluate_on(settings.evaluation.episodes, settings.evaluation.seed),
-        folder,
-        display,
-    )
-    display.reward_table(name, env.reward.describe())
-    if resumed is None:
-        loop.start(seed)
-    else:
-        exact = loop.restore(resumed, seed)
-        what = "bit-exactly, simulation included" if exact else "networks and optimiser; the episodes start anew"
-        display.note(f"resumed at step {loop.step:,}: {what}")
-    display.start(name, loop.step, behavior.max_steps)
-    with reward_errors(name, document):
+        loop = TrainingLoop(name, behavior, settings.evaluation, env, algorithm, evaluate_on, folder, display)
+        display.reward_table(name, env.reward.describe())
+        if resumed is None:
+            loop.start(settings.env_settings.seed)
+        else:
+            exact = loop.restore(resumed, settings.env_settings.seed)
+            what = "bit-exactly, simulation included" if exact else "networks and optimiser; the episodes start anew"
+            display.note(f"resumed at step {loop.step:,}: {what}")
+        display.start(name, loop.step, behavior.max_steps)
         loop.run()
         display.stop()
         if loop.stop_requested:
             return Trained(folder, loop.step, None, None)
-        algorithm.load_state_dict(load_checkpoint(folder.best(name))["algorithm"])
-        final = evaluate_on(settings.evaluation.final_episodes, settings.evaluation.final_seed)
+        algorithm.load_state_dict(load_checkpoint(best_checkpoint(folder, name))["algorithm"])
+        last = settings.evaluation
+        final = evaluate_on(last.final_episodes, last.final_seed) if evaluate_on else None
     return Trained(folder, loop.step, final, export_actor(folder, name, settings, final))
 
 
-def make_env(settings: RunSettings, name: str, document: Document, rows: int | None = None) -> RewardWrapper:
+def make_env(
+    settings: RunSettings, name: str, document: Document, *, evaluation: bool = False, rows: int | None = None
+) -> RewardWrapper:
     """Make the vector environment with the behavior's reward.
+
+    Args:
+        settings: of the run.
+        name: of the behavior.
+        document: the run's YAML, for messages.
+        evaluation: make the one for evaluation episodes: a batch of its own, or a player beside the others.
+        rows: number of rows of `sim:`; None takes the settings' number, or as many as suit evaluation.
 
     Raises:
         UserError: the environment or the reward does not fit, with the line of the YAML.
+        UnityException: a player did not start or connect.
     """
-    behavior = settings.behaviors[name]
-    if settings.environment_parameters:
-        parameter = next(iter(settings.environment_parameters))
-        raise document.error(("environment_parameters", parameter), "not supported by this version; leave it out")
+    behavior, world = settings.behaviors[name], settings.env_settings
+    parameters = {key: _parameter(key, value, document) for key, value in settings.environment_parameters.items()}
+    if evaluation and world.sim_task and rows is None:
+        rows = min(EVALUATION_ROWS, settings.evaluation.episodes)
+    run = settings.checkpoint_settings
     try:
-        env = make_vector_env(settings.env_settings, name, rows=rows)
+        env = make_vector_env(
+            world.model_copy(update={"num_envs": 1}) if evaluation else world,
+            name,
+            engine=settings.engine_settings,
+            parameters=parameters,
+            layouts=_described_layouts(world, document),
+            signals=behavior.signals,
+            rows=rows,
+            log_folder=Path(run.results_dir) / run.run_id / "run_logs",
+            first_worker=world.num_envs if evaluation else 0,
+        )
     except ValueError as error:
-        at = ("behaviors", name) if str(error).startswith("behavior") else ("env_settings", "env_path")
+        at = ("behaviors", name) if str(error).startswith(("behavior", "signal ")) else ("env_settings", "env_path")
         raise document.error(at, str(error)) from None
-    layout = env.layouts.get("signals")
     try:
-        reward = Reward(behavior.reward_shaping or ENV_REWARD_ONLY, layout.names if layout else ())
+        reward = Reward(behavior.reward_shaping or ENV_REWARD_ONLY, env.agents.signals)
     except RewardError as error:
+        env.close()
         raise document.error(_reward_path(name, error), str(error)) from None
     return RewardWrapper(env, reward, behavior.reward_signals.extrinsic.strength)
 
@@ -143,16 +157,46 @@ def make_algorithm(env: RewardWrapper, settings: RunSettings, name: str, documen
 
 
 @contextmanager
-def reward_errors(name: str, document: Document) -> Iterator[None]:
-    """Turn a reward that is not a number into a failed run, with the line of its term."""
+def run_errors(name: str, document: Document) -> Iterator[None]:
+    """Turn what can fail below the trainers into a failed run, a reward with the line of its term."""
     try:
         yield
     except RewardError as error:
         raise RunError(str(document.error(_reward_path(name, error), str(error)))) from None
+    except UnityException as error:
+        raise RunError(str(error)) from None
 
 
 def _reward_path(name: str, error: RewardError) -> tuple[str, ...]:
     return ("behaviors", name, "reward_shaping", *error.path)
+
+
+def _evaluator(
+    settings: RunSettings, name: str, document: Document, algorithm: Algorithm, worlds: ExitStack
+) -> Callable[[int, int], Evaluation] | None:
+    """Return what runs evaluation episodes, (episodes, seed) -> Evaluation; None in the Editor."""
+    if settings.env_settings.env_path is None:
+        return None
+    env = worlds.enter_context(closing(make_env(settings, name, document, evaluation=True)))
+    return lambda episodes, seed: evaluate(env, algorithm.act_deterministic, episodes, seed)
+
+
+def _described_layouts(world: EnvSettings, document: Document) -> Layouts | None:
+    """Return the sensors of the described task that a player is said to have; None where nothing is said."""
+    if world.task is None:
+        return None
+    known = all_tasks()
+    if world.task not in known:
+        raise document.error(("env_settings", "task"), f"unknown task {world.task}, known are {', '.join(known)}")
+    robot, task = known[world.task]
+    sensors = {"observation": task.observation, "signals": task.signals}
+    return {sensor: SensorLayout(robot.select(names)) for sensor, names in sensors.items()}
+
+
+def _parameter(name: str, value: EnvironmentParameter, document: Document) -> float | Sampler:
+    if isinstance(value, Curriculum):
+        raise document.error(("environment_parameters", name), "curricula are not supported by this version")
+    return value
 
 
 def _only_behavior(settings: RunSettings, document: Document) -> tuple[str, BehaviorSettings]:

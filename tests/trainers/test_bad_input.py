@@ -51,7 +51,6 @@ def line_of(path: Path, text: str) -> int:
         ("behaviors:\n  RobotArm: 3\n", [r"bad\.yaml:2: behaviors\.RobotArm"]),
         ("behaviors:\n  RobotArm: {}\n  RobotArm: {}\n", [r"bad\.yaml:3", "twice"]),
         ("behaviors:\n  A: {}\n  B: {}\nenv_settings: {env_path: sim:arm_reach}\n", [r"bad\.yaml:1", "several"]),
-        ("behaviors:\n  RobotArm: {}\n", ["env_path"]),
         ("default_settings: 3\nbehaviors: {RobotArm: {}}\n", [r"bad\.yaml:1: default_settings"]),
         ("behaviors: &a\n  RobotArm: *a\n", [r"bad\.yaml"]),
         ("behaviors: {1: {}}\n", [r"bad\.yaml"]),
