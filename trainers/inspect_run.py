@@ -9,7 +9,8 @@ from trainers.evaluate import Evaluation, evaluate
 from trainers.export.bundle import Export, best_checkpoint, export_actor
 from trainers.run_folder import RunFolder
 from trainers.settings import RunSettings
-from trainers.train import make_algorithm, make_env, run_errors
+from trainers.train import make_algorithm
+from trainers.world import make_env, run_errors
 from trainers.yaml_file import Document
 
 

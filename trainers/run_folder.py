@@ -59,9 +59,9 @@ class RunFolder:
                 )
         existing = next(folder for folder in (self.root, *self.root.absolute().parents) if folder.exists())
         if not existing.is_dir():
-            raise UserError(f"{self.root}: cannot be made, {existing} is a file")
+            raise UserError(f"{self.root}: cannot be written: {existing} is a file")
         if not os.access(existing, os.W_OK):
-            raise UserError(f"{self.root}: cannot be written, no permission for {existing}")
+            raise UserError(f"{self.root}: cannot be written: no permission for {existing}")
 
     def prepare(self, behavior: str, *, keep: bool) -> None:
         """Make the folders; unless `keep`, clear what an earlier run left there, but for the players' new logs.

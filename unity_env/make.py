@@ -107,7 +107,7 @@ def make_vector_env(  # noqa: PLR0913  # the sections of a run's YAML
     from unity_env.sim.env import SimEnv  # noqa: PLC0415  # MuJoCo is loaded only where it simulates
 
     if parameters:
-        raise ValueError(f"environment_parameters.{next(iter(parameters))}: {settings.sim_task} has no such parameter")
+        raise ValueError(f"{settings.sim_task} has no environment parameter {next(iter(parameters))}")
     count = settings.num_envs * settings.num_areas if rows is None else rows
     env = SimEnv(settings.sim_task, count, max(settings.seed, 0), settings.sim_threads)
     layouts = env.layouts[env.task.behavior] if layouts is None else layouts
