@@ -134,6 +134,16 @@ def show_task(
         _render(task, picture)
 
 
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+)
+def player(context: typer.Context) -> None:
+    """Serve the embedded simulation to any ML-Agents client, as a Unity build would: robotrl player --help."""
+    from unity_env.sim.player import main as play  # noqa: PLC0415
+
+    raise typer.Exit(play(context.args))
+
+
 def _render(task: str, path: Path) -> None:
     from unity_env.sim.render import RenderError, save_picture  # noqa: PLC0415
 
