@@ -50,17 +50,24 @@ def main() -> None:
 def clients(folder: Path) -> dict[str, str]:
     """Return client -> Python that runs it, in the order in which they take turns."""
     found = {"echo": sys.executable, "ours": sys.executable}
-    python310 = shutil.which("python3.10") or next(
-        iter(map(str, Path.home().glob(".pyenv/versions/3.10.*/bin/python"))), None
-    )
+    python310 = find_python310()
     if python310 is None:
         print("official best: left out, no Python 3.10 here")
     else:
-        wanted = ["mlagents-envs==1.1.0", "protobuf>=3.20,<3.21", "numpy<1.24"]
+        wanted = ["--ignore-requires-python", "mlagents-envs==1.1.0", "protobuf>=3.20,<3.21", "numpy<1.24"]
         found["official best"] = make_venv(folder / "best", python310, wanted)
     wanted = ["mlagents-envs==0.28.0", "protobuf==3.20.3", "numpy>=2"]
     found["pip default"] = make_venv(folder / "default", sys.executable, wanted)
     return found
+
+
+def find_python310() -> str | None:
+    """Return a Python 3.10 that runs: the one on the path, or pyenv's."""
+    candidates = ["python3.10", *map(str, Path.home().glob(".pyenv/versions/3.10.*/bin/python"))]
+    for candidate in filter(shutil.which, candidates):
+        if subprocess.run([candidate, "-c", ""], capture_output=True, check=False).returncode == 0:
+            return candidate
+    return None
 
 
 def make_venv(folder: Path, python: str, packages: list[str]) -> str:
@@ -69,7 +76,7 @@ def make_venv(folder: Path, python: str, packages: list[str]) -> str:
     if not (folder / "complete").exists():
         print(f"installing {' '.join(packages)} ...", flush=True)
         subprocess.run([python, "-m", "venv", str(folder)], check=True)
-        install = [str(inside), "-m", "pip", "install", "--quiet", "--ignore-requires-python", *packages]
+        install = [str(inside), "-m", "pip", "install", "--quiet", *packages]
         subprocess.run(install, check=True)
         (folder / "complete").touch()
     return str(inside)
@@ -83,7 +90,7 @@ def measure(name: str, python: str, agents: int) -> float:
     client = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     player = start_player(port, agents, 0.0)
     try:
-        output, _ = client.communicate(timeout=300)
+        output, _ = client.communicate(timeout=90)
     finally:
         client.kill()
         player.kill()

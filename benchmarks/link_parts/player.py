@@ -4,9 +4,11 @@ import argparse
 import time
 
 import grpc
-from mlagents_envs.communicator_objects.unity_message_pb2 import UnityMessageProto
 
 import unity_env  # noqa: F401  # lets the messages import
+
+# isort: split
+from mlagents_envs.communicator_objects.unity_message_pb2 import UnityMessageProto
 
 OBS_SIZE, ACTION_SIZE = 40, 6
 QUIT_BYTES = 8  # a reply that carries nothing but a status
