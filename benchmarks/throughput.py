@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from trainers.config import find_config, load_settings
-from trainers.train import make_env
+from trainers.world import make_env
 from unity_env.sim.env import SimEnv
 
 

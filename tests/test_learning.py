@@ -9,7 +9,8 @@ from rich.console import Console
 from trainers.config import find_config, load_settings
 from trainers.display import Display
 from trainers.evaluate import evaluate
-from trainers.train import EVALUATION_ROWS, make_env, train
+from trainers.train import train
+from trainers.world import EVALUATION_ROWS, make_env
 
 EPISODES, HELD_OUT = 100, 3_000_000
 

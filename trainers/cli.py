@@ -68,10 +68,12 @@ def train(
     console = Console(highlight=False)
     with Display(console) as display:
         result = train_run(settings, document, display)
-    if result.evaluation is None or result.export is None:
+    if result.export is None:
         console.print(f"stopped at step {result.step:,}; continue with --resume --run-id {result.folder.root.name}")
         raise typer.Exit(130)
-    _print_evaluation(console, result.evaluation.summary(), len(result.evaluation.returns), "held out from training")
+    if result.evaluation is not None:
+        episodes = len(result.evaluation.returns)
+        _print_evaluation(console, result.evaluation.summary(), episodes, "held out from training")
     _print_export(console, result.export)
     console.print(f"run       {result.folder.root}", soft_wrap=True, markup=False)
     console.print(f"curves    tensorboard --logdir {result.folder.root}", soft_wrap=True, markup=False)
@@ -130,6 +132,16 @@ def show_task(
     print_task(Console(highlight=False), task, robot, description)
     if picture is not None:
         _render(task, picture)
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+)
+def player(context: typer.Context) -> None:
+    """Serve the embedded simulation to any ML-Agents client, as a Unity build would: robotrl player --help."""
+    from unity_env.sim.player import main as play  # noqa: PLC0415
+
+    raise typer.Exit(play(context.args))
 
 
 def _render(task: str, path: Path) -> None:

@@ -1,5 +1,6 @@
 """What can be done with a finished run: evaluate it, export it."""
 
+from contextlib import closing
 from pathlib import Path
 
 from trainers.checkpoint import load_checkpoint
@@ -8,7 +9,8 @@ from trainers.evaluate import Evaluation, evaluate
 from trainers.export.bundle import Export, best_checkpoint, export_actor
 from trainers.run_folder import RunFolder
 from trainers.settings import RunSettings
-from trainers.train import EVALUATION_ROWS, make_algorithm, make_env, reward_errors
+from trainers.train import make_algorithm
+from trainers.world import make_env, run_errors
 from trainers.yaml_file import Document
 
 
@@ -21,10 +23,9 @@ def evaluate_run(root: Path, episodes: int, seed: int) -> Evaluation:
     """
     folder, settings, document, name = _open(root)
     state = load_checkpoint(best_checkpoint(folder, name))
-    env = make_env(settings, name, document, rows=min(EVALUATION_ROWS, episodes))
-    algorithm = make_algorithm(env, settings, name, document)
-    algorithm.load_state_dict(state["algorithm"])
-    with reward_errors(name, document):
+    with run_errors(name, document), closing(make_env(settings, name, document, evaluation=True)) as env:
+        algorithm = make_algorithm(env, settings, name, document)
+        algorithm.load_state_dict(state["algorithm"])
         return evaluate(env, algorithm.act_deterministic, episodes, seed)
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from mlagents_envs.exception import UnityException
+
 from reward_shaping import RewardWrapper
 from trainers.algorithms import Algorithm, Step
 from trainers.checkpoint import as_arrays
@@ -28,7 +30,7 @@ class TrainingLoop:
         evaluation: when and how to evaluate.
         env: with the reward in place.
         algorithm: the learner.
-        evaluate: runs the evaluation episodes.
+        evaluate: (episodes, seed) -> what the deterministic policy came to; None where that cannot be had.
         folder: where checkpoints go.
         display: what the user sees.
     """
@@ -40,7 +42,7 @@ class TrainingLoop:
         evaluation: EvaluationSettings,
         env: RewardWrapper,
         algorithm: Algorithm,
-        evaluate: Callable[[], Evaluation],
+        evaluate: Callable[[int, int], Evaluation] | None,
         folder: RunFolder,
         display: Display,
     ) -> None:
@@ -70,11 +72,16 @@ class TrainingLoop:
         Raises:
             RunError: a loss that is not a number, or a disk that refuses a checkpoint.
             RewardError: a reward term that is not a number.
+            UnityException: a player died, beyond what restarts may mend; a checkpoint is written first.
+            KeyboardInterrupt: a second Ctrl-C; a checkpoint is written first.
         """
         self._metrics = MetricsLog(self.folder.behavior(self.name), self.step)
         try:
             with self._stop_signals():
                 self._run()
+        except (KeyboardInterrupt, UnityException):
+            self._checkpoint()  # no player's state could be resumed anyway: what was learned is all there is
+            raise
         finally:
             self._metrics.close()
 
@@ -130,12 +137,15 @@ class TrainingLoop:
     def _summarize(self) -> None:
         total = sum(self._seconds.values())
         split = {f"time/{part}_share": seconds / total for part, seconds in self._seconds.items()}
-        extra = {**self._episodes.summary(), **self.env.log.summary(), **split}
+        scene = {f"scene/{name}": value for name, value in self.world.stats().items()}
+        extra = {**self._episodes.summary(), **self.env.log.summary(), **scene, **split}
         self.display.summary(self.step, self._metrics.write(self.step, extra))
 
     def _evaluate(self) -> None:
+        if self.evaluate is None:
+            return
         started = time.perf_counter()
-        result = self.evaluate()
+        result = self.evaluate(self.evaluation.episodes, self.evaluation.seed)
         self._seconds["evaluation"] += time.perf_counter() - started
         self._metrics.add({f"evaluation/{name}": value for name, value in result.summary().items()})
         is_best = result.score > self.best

@@ -1,6 +1,7 @@
 """Where a run keeps its files: ML-Agents' layout, and a few of ours."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -37,36 +38,52 @@ class RunFolder:
         """The best checkpoint by evaluation."""
         return self.behavior(behavior) / "best.pt"
 
-    def prepare(self, behavior: str, *, resume: bool, force: bool) -> None:
-        """Make the folders; decide about what an earlier run left there.
+    def check(self, behavior: str, *, resume: bool, force: bool) -> None:
+        """Refuse what would fail or overwrite, before anything is started or changed.
 
         Raises:
             UserError: the run exists and neither resume nor force is set, resume without a run, or the
                 folder cannot be written.
         """
-        exists = self.root.is_dir() and any(self.root.iterdir())
         if resume and not self.checkpoint(behavior).is_file():
-            raise UserError(
-                f"--resume: {self.root} holds no checkpoint of {behavior}; check --run-id and --results-dir"
-            )
-        if exists and not (resume or force):
-            raise UserError(
-                f"{self.root}: this run exists; take another --run-id, continue it with --resume, "
-                f"or overwrite it with --force"
-            )
-        if exists and force and not resume and not self.configuration.is_file():
-            raise UserError(
-                f"--force: {self.root} is not the folder of a run (no configuration.yaml); nothing was changed"
-            )
+            raise UserError(f"--resume: no {self.checkpoint(behavior)}; check --run-id and --results-dir")
+        if not resume and self._has_results():
+            if not force:
+                raise UserError(
+                    f"{self.root}: this run exists; take another --run-id, continue it with --resume, "
+                    f"or overwrite it with --force"
+                )
+            if not self.configuration.is_file():
+                raise UserError(
+                    f"--force: {self.root} is not the folder of a run (no configuration.yaml); nothing was changed"
+                )
+        existing = next(folder for folder in (self.root, *self.root.absolute().parents) if folder.exists())
+        if not existing.is_dir():
+            raise UserError(f"{self.root}: cannot be written: {existing} is a file")
+        if not os.access(existing, os.W_OK):
+            raise UserError(f"{self.root}: cannot be written: no permission for {existing}")
+
+    def prepare(self, behavior: str, *, keep: bool) -> None:
+        """Make the folders; unless `keep`, clear what an earlier run left there, but for the players' new logs.
+
+        Raises:
+            UserError: the folder cannot be written.
+        """
+        logs = self.root / "run_logs"
         try:
-            if exists and force and not resume:
-                shutil.rmtree(self.root)
+            if not keep and self.root.is_dir():
+                for old in (*self.root.iterdir(), *logs.glob("*.json")):
+                    if old.is_file():
+                        old.unlink()
+                    elif old != logs:
+                        shutil.rmtree(old)
             self.behavior(behavior).mkdir(parents=True, exist_ok=True)
-            (self.root / "run_logs").mkdir(exist_ok=True)
-            write_text(self.root / "run_logs" / ".writable", "")
-            (self.root / "run_logs" / ".writable").unlink()
+            logs.mkdir(exist_ok=True)
         except OSError as error:
             raise UserError(f"{self.root}: cannot be written: {error.strerror}") from None
+
+    def _has_results(self) -> bool:
+        return self.root.is_dir() and any(child.name != "run_logs" for child in self.root.iterdir())
 
     def save(self, behavior: str, state: dict[str, Any], step: int, keep: int) -> Path:
         """Write a numbered checkpoint, make it the newest, and drop all but the last `keep`.

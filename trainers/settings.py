@@ -17,6 +17,7 @@ from unity_env.settings import (
     PositiveFloat,
     PositiveInt,
     Settings,
+    SignalSlice,
 )
 
 Schedule = Literal["linear", "constant"]
@@ -120,6 +121,7 @@ class BehaviorSettings(Settings):
         time_horizon: GAE traces are cut after so many steps.
         max_steps: steps of all rows together.
         summary_freq: steps between two lines of the log.
+        signals: names for parts of the observed sensors of a build that has no `signals` sensor.
         reward_shaping: the reward function, or the name of a file that holds it; left out, the
             environment's own reward.
     """
@@ -138,6 +140,7 @@ class BehaviorSettings(Settings):
     init_path: str | None = None
     self_play: NotYet = None
     behavioral_cloning: NotYet = None
+    signals: dict[str, SignalSlice] = Field(default={})
     reward_shaping: RewardSettings | None = None
 
     @property

@@ -1,20 +1,20 @@
 """AgentRows: keeps the agents of one behavior in the rows of a vector environment."""
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from mlagents_envs.base_env import ActionTuple, BehaviorSpec, DecisionSteps, TerminalSteps
 
+from unity_env.settings import SignalSlice
 from unity_env.spaces import (
-    SIGNALS_SENSOR,
     Layouts,
-    SensorLayout,
     action_space,
     action_tuple,
     observation_space,
     observed_sensors,
-    signals_index,
+    signal_views,
 )
 
 Array = np.ndarray
@@ -41,18 +41,28 @@ class AgentRows:
         spec: of the behavior.
         layouts: sensor name -> component names.
         rows: number of rows; None takes the number of agents in the first message.
+        signals: further signals, as parts of the observed sensors.
+
+    Attributes:
+        signals: signal name -> (index of its sensor, where in it).
 
     Raises:
-        ValueError: a layout that does not fit the sensors.
+        ValueError: a layout or a signal that does not fit the sensors.
     """
 
-    def __init__(self, name: str, spec: BehaviorSpec, layouts: Layouts, rows: int | None) -> None:
-        self.name, self.spec, self.layouts = name, spec, layouts
+    def __init__(
+        self,
+        name: str,
+        spec: BehaviorSpec,
+        layouts: Layouts,
+        rows: int | None,
+        signals: Mapping[str, SignalSlice] | None = None,
+    ) -> None:
+        self.name, self.spec = name, spec
+        self.signals = signal_views(spec, layouts, signals or {})
         self.single_observation_space = observation_space(spec, layouts)
         self.single_action_space = action_space(spec.action_spec)
         self._observed = observed_sensors(spec)
-        self._signals_at = signals_index(spec)
-        self._signal_layout = self._check_signals()
         self._wanted_rows = rows
         self.num_rows = 0
 
@@ -203,8 +213,8 @@ class AgentRows:
         infos: dict[str, Any] = {"valid": valid, "requesting": self._requesting}
         if self._action is not None:
             infos["action"] = self._action
-        if self._signal_layout is not None and self._signals_at is not None:
-            infos["signals"] = self._signal_layout.split(self._sensors[self._signals_at])
+        if self.signals:
+            infos["signals"] = self._named_signals(self._sensors)
         if self._masks is not None:
             infos["action_mask"] = self._masks
         return infos
@@ -216,15 +226,9 @@ class AgentRows:
         mask = np.zeros(self.num_rows, dtype=bool)
         mask[rows] = True
         final: dict[str, Any] = {"final_obs": self._observation(full), "_final_obs": mask, "_final_info": mask.copy()}
-        if self._signal_layout is not None and self._signals_at is not None:
-            final["final_info"] = {"signals": self._signal_layout.split(full[self._signals_at])}
+        if self.signals:
+            final["final_info"] = {"signals": self._named_signals(full)}
         return final
 
-    def _check_signals(self) -> SensorLayout | None:
-        layout = self.layouts.get(SIGNALS_SENSOR)
-        if layout is None or self._signals_at is None:
-            return None
-        sent = tuple(self.spec.observation_specs[self._signals_at].shape)
-        if sent != (layout.size,):
-            raise ValueError(f"sensor signals: its components have {layout.size} values, the environment sends {sent}")
-        return layout
+    def _named_signals(self, sensors: list[Array]) -> dict[str, Array]:
+        return {name: sensors[index][:, where] for name, (index, where) in self.signals.items()}

@@ -9,7 +9,7 @@ from mlagents_envs.base_env import BaseEnv
 from unity_env.link.channels import ChannelFactory, PlayerChannels, collect_stats, import_channel
 from unity_env.link.environment import UnityPlayer
 from unity_env.link.pool import PlayerPool, RestartLimits
-from unity_env.settings import EngineSettings, EnvSettings, Sampler
+from unity_env.settings import EngineSettings, EnvSettings, Sampler, SignalSlice
 from unity_env.spaces import Layouts
 from unity_env.vector_env import UnityVectorEnv
 
@@ -75,6 +75,7 @@ def make_vector_env(  # noqa: PLR0913  # the sections of a run's YAML
     engine: EngineSettings | None = None,
     parameters: Parameters | None = None,
     layouts: Layouts | None = None,
+    signals: Mapping[str, SignalSlice] | None = None,
     rows: int | None = None,
     log_folder: Path | None = None,
     side_channels: Sequence[Callable[[], Any]] = (),
@@ -88,6 +89,7 @@ def make_vector_env(  # noqa: PLR0913  # the sections of a run's YAML
         engine: engine_settings, for Unity players.
         parameters: environment parameters.
         layouts: sensor name -> component names; the embedded simulation knows its own.
+        signals: further signals, as parts of the observed sensors.
         rows: number of rows; None takes num_envs * num_areas of `sim:`, the agents at the start of players.
         log_folder: where players log.
         side_channels: factories of one's own side channels, for Unity players.
@@ -101,11 +103,21 @@ def make_vector_env(  # noqa: PLR0913  # the sections of a run's YAML
         players = Players(
             settings, engine or EngineSettings(), parameters or {}, log_folder, side_channels, first_worker
         )
-        return UnityVectorEnv(players, behavior, layouts, rows)
+        return _or_close(players, lambda: UnityVectorEnv(players, behavior, layouts, rows, signals))
     from unity_env.sim.env import SimEnv  # noqa: PLC0415  # MuJoCo is loaded only where it simulates
 
     if parameters:
-        raise ValueError(f"environment_parameters.{next(iter(parameters))}: {settings.sim_task} has no such parameter")
+        raise ValueError(f"{settings.sim_task} has no environment parameter {next(iter(parameters))}")
     count = settings.num_envs * settings.num_areas if rows is None else rows
     env = SimEnv(settings.sim_task, count, max(settings.seed, 0), settings.sim_threads)
-    return UnityVectorEnv(env, behavior, env.layouts.get(env.task.behavior) if layouts is None else layouts)
+    layouts = env.layouts[env.task.behavior] if layouts is None else layouts
+    return UnityVectorEnv(env, behavior, layouts, None, signals)
+
+
+def _or_close(env: BaseEnv, make: Callable[[], UnityVectorEnv]) -> UnityVectorEnv:
+    """Close the environment where `make` fails: nobody else knows it yet."""
+    try:
+        return make()
+    except BaseException:
+        env.close()
+        raise

@@ -32,6 +32,7 @@ class EnvSettings(Settings):
         base_port: of the first player; null finds free ports (5004 for the Editor).
         num_areas: agents in one simulation.
         seed: -1 draws one.
+        task: the described task whose sensors the player has; `sim:<task>` knows its own.
         side_channels: one's own, as package.module:Class.
         sim_threads: threads of the embedded simulation, 0 for all cores; results do not depend on it.
     """
@@ -46,6 +47,7 @@ class EnvSettings(Settings):
     max_lifetime_restarts: Annotated[int, Field(ge=-1)] = 10
     restarts_rate_limit_n: Annotated[int, Field(ge=-1)] = 1
     restarts_rate_limit_period_s: PositiveInt = 60
+    task: str | None = None
     side_channels: list[str] = []
     sim_threads: Annotated[int, Field(ge=0)] = 0
 
@@ -66,6 +68,20 @@ class EngineSettings(Settings):
     capture_frame_rate: Annotated[int, Field(ge=0)] = 60
     no_graphics: bool = False
     no_graphics_monitor: bool = False
+
+
+class SignalSlice(Settings):
+    """A named part of a build's vector sensor, for builds that have no `signals` sensor.
+
+    Attributes:
+        sensor: name of the sensor.
+        start: index of the first value.
+        size: number of values.
+    """
+
+    sensor: str
+    start: Annotated[int, Field(ge=0)] = 0
+    size: PositiveInt = 1
 
 
 class ConstantParameters(Settings):

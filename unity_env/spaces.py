@@ -8,6 +8,8 @@ import numpy as np
 from gymnasium import Space, spaces
 from mlagents_envs.base_env import ActionSpec, ActionTuple, BehaviorSpec, ObservationSpec
 
+from unity_env.settings import SignalSlice
+
 SIGNALS_SENSOR = "signals"
 
 
@@ -43,13 +45,9 @@ class SensorLayout:
         self.size: int = ends[-1] if ends else 0
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """Component names in order."""
-        return tuple(self._slices)
-
-    def split(self, values: np.ndarray) -> dict[str, np.ndarray]:
-        """View (N, size) as name -> (N, k), without copying."""
-        return {name: values[:, where] for name, where in self._slices.items()}
+    def slices(self) -> Mapping[str, slice]:
+        """Where each component lies, in order."""
+        return self._slices
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the lowest and highest value of every number: two (size,) arrays."""
@@ -59,6 +57,7 @@ class SensorLayout:
 
 
 Layouts = Mapping[str, SensorLayout]
+SignalViews = dict[str, tuple[int, slice]]
 
 
 def observed_sensors(spec: BehaviorSpec) -> dict[str, int]:
@@ -71,10 +70,30 @@ def observed_sensors(spec: BehaviorSpec) -> dict[str, int]:
     return observed
 
 
-def signals_index(spec: BehaviorSpec) -> int | None:
-    """Return the index of the `signals` sensor, None where a build has none."""
-    names = [sensor.name for sensor in spec.observation_specs]
-    return names.index(SIGNALS_SENSOR) if SIGNALS_SENSOR in names else None
+def signal_views(spec: BehaviorSpec, layouts: Layouts, named: Mapping[str, SignalSlice]) -> SignalViews:
+    """Return signal name -> (index of its sensor, where in it): the `signals` sensor's components, and `named` ones.
+
+    Raises:
+        ValueError: a layout or slice that does not fit the sensors.
+    """
+    sensors = {sensor.name: (index, tuple(sensor.shape)) for index, sensor in enumerate(spec.observation_specs)}
+    views: SignalViews = {}
+    layout = layouts.get(SIGNALS_SENSOR)
+    if layout is not None and SIGNALS_SENSOR in sensors:
+        index, shape = sensors[SIGNALS_SENSOR]
+        if shape != (layout.size,):
+            raise ValueError(f"sensor signals: its components have {layout.size} values, the environment sends {shape}")
+        views = {name: (index, where) for name, where in layout.slices.items()}
+    for name, part in named.items():
+        if part.sensor not in sensors:
+            raise ValueError(f"signal {name}: no sensor {part.sensor}, the environment has {', '.join(sensors)}")
+        index, shape = sensors[part.sensor]
+        if len(shape) != 1 or part.start + part.size > shape[0]:
+            raise ValueError(
+                f"signal {name}: {part.start} + {part.size} values, sensor {part.sensor} has shape {shape}"
+            )
+        views[name] = (index, slice(part.start, part.start + part.size))
+    return views
 
 
 def observation_space(spec: BehaviorSpec, layouts: Layouts) -> Space[Any]:

@@ -1,5 +1,6 @@
 """UnityVectorEnv: gymnasium's vector interface over any ML-Agents environment, a row per agent."""
 
+from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -8,6 +9,7 @@ from gymnasium.vector.utils import batch_space
 from mlagents_envs.base_env import BaseEnv, DecisionSteps
 
 from unity_env.agent_rows import AgentRows, StepResult
+from unity_env.settings import SignalSlice
 from unity_env.spaces import Layouts
 
 Array = np.ndarray
@@ -33,6 +35,14 @@ class Restorable(Protocol):
         """Continue exactly where the state was taken."""
 
 
+@runtime_checkable
+class Reporting(Protocol):
+    """An environment whose scene reports statistics of its own."""
+
+    def stats(self) -> dict[str, float]:
+        """What was reported since the last call."""
+
+
 class UnityVectorEnv(VectorEnv[Any, Any, Array]):
     """One behavior of an ML-Agents environment; row = agent.
 
@@ -54,20 +64,26 @@ class UnityVectorEnv(VectorEnv[Any, Any, Array]):
         behavior: behavior name, with or without `?team=`; may be left out where the environment has just one.
         layouts: sensor name -> component names, for space bounds and named signals.
         rows: number of rows; None takes the number of agents in the first message.
+        signals: further signals, as parts of the observed sensors.
 
     Raises:
-        ValueError: unknown or ambiguous behavior, or a layout that does not fit the sensors.
+        ValueError: unknown or ambiguous behavior, or a layout or signal that does not fit the sensors.
     """
 
     metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012  # gymnasium's own attribute
 
     def __init__(
-        self, env: BaseEnv, behavior: str | None = None, layouts: Layouts | None = None, rows: int | None = None
+        self,
+        env: BaseEnv,
+        behavior: str | None = None,
+        layouts: Layouts | None = None,
+        rows: int | None = None,
+        signals: Mapping[str, SignalSlice] | None = None,
     ) -> None:
         self.env = env
         self.behavior = find_behavior(env, behavior)
         self.layouts: Layouts = layouts or {}
-        self.agents = AgentRows(self.behavior, env.behavior_specs[self.behavior], self.layouts, rows)
+        self.agents = AgentRows(self.behavior, env.behavior_specs[self.behavior], self.layouts, rows, signals)
         self.agents.begin(self._first_decisions())
         self.num_envs = self.agents.num_rows
         self.single_observation_space = self.agents.single_observation_space
@@ -118,6 +134,10 @@ class UnityVectorEnv(VectorEnv[Any, Any, Array]):
         result = self.agents.begin(decisions)
         self.agents.load_state_dict(state["agents"])
         return result
+
+    def stats(self) -> dict[str, float]:
+        """What the scene has reported of itself since the last call; empty where it cannot."""
+        return self.env.stats() if isinstance(self.env, Reporting) else {}
 
     def _first_decisions(self) -> DecisionSteps:
         self.env.reset()

@@ -87,7 +87,8 @@ C1_DEFAULTS: dict[str, dict[str, Any]] = {
     },
     f"{BEHAVIOR}.reward_signals.extrinsic": {"gamma": 0.99, "strength": 1.0},
     "env_settings": {
-        "env_path": None, "env_args": None, "base_port": 5005, "num_envs": 1, "num_areas": 1, "timeout_wait": 60,
+        "env_path": None, "env_args": None, "base_port": None,  # ML-Agents: 5005; None finds a free one
+         "num_envs": 1, "num_areas": 1, "timeout_wait": 60,
         "max_lifetime_restarts": 10, "restarts_rate_limit_n": 1, "restarts_rate_limit_period_s": 60,
     },
     "engine_settings": {

@@ -131,7 +131,7 @@ def _actor_card(
         "behavior": name,
         "onnx": {"opset": OPSET, "input": "obs_0", "output": "deterministic_continuous_actions", "memory_size": 0},
     }
-    task_name = settings.env_settings.sim_task
+    task_name = settings.env_settings.sim_task or settings.env_settings.task
     if task_name is not None:
         card |= _interface(all_tasks()[task_name][0], task_name)
     card["parity"] = {"samples": SAMPLES, "largest_difference": difference, "tolerance": TOLERANCE}

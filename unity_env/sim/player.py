@@ -4,6 +4,7 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import grpc
 import numpy as np
@@ -16,7 +17,7 @@ from mlagents_envs.communicator_objects.unity_rl_output_pb2 import UnityRLOutput
 from mlagents_envs.side_channel.side_channel_manager import SideChannelManager
 
 from unity_env.sim.env import SimEnv
-from unity_env.sim.player_channels import EngineConfiguration, EnvironmentParameters, Stats
+from unity_env.sim.player_channels import EngineConfiguration, EnvironmentParameters, Stats, TrainingAnalytics
 from unity_env.sim.tasks import TASKS
 
 API_VERSION = "1.5.0"
@@ -50,7 +51,8 @@ class Player:
             response_deserializer=UnityMessageProto.FromString,
         )
         self._stats = Stats()
-        self._side_channels = SideChannelManager([EngineConfiguration(), EnvironmentParameters(), self._stats])
+        channels = [EngineConfiguration(), EnvironmentParameters(), TrainingAnalytics(), self._stats]
+        self._side_channels = SideChannelManager(channels)
 
     def run(self) -> None:
         """Serve the client until it quits or goes away.
@@ -169,6 +171,17 @@ def _write_sensors(agent: AgentInfoProto, sensors: list[np.ndarray], index: int)
         obs.float_data.data.extend(values[index].tolist())
 
 
+def write_build(task: str, path: Path) -> None:
+    """Write a script that an ML-Agents client starts as it starts a Unity build.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    path.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m unity_env.sim.player {task} "$@"\n', encoding="utf-8")
+    path.chmod(0o755)
+    print(f"wrote {path}: the {task} task for any ML-Agents client")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a player from the command line; Unity's own switches are accepted.
 
@@ -177,10 +190,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(prog="robotrl player", description=__doc__, allow_abbrev=False)
     parser.add_argument("task", choices=sorted(TASKS), help="what to simulate")
-    parser.add_argument("--mlagents-port", type=int, required=True, help="the client's port on this machine")
+    action = parser.add_mutually_exclusive_group(required=True)
+    action.add_argument("--mlagents-port", type=int, help="serve the client on this port of this machine")
+    action.add_argument(
+        "--write-build", type=Path, metavar="FILE", help="write an executable that clients start as a Unity build"
+    )
     parser.add_argument("--areas", type=int, default=1, help="agents, where the client does not ask for a number")
     parser.add_argument("-logFile", "-logfile", dest="log_file", help="where to log; default: standard error")
     chosen, ignored = parser.parse_known_args(arguments)
+    if chosen.write_build is not None:
+        write_build(chosen.task, chosen.write_build)
+        return 0
     logging.basicConfig(
         filename=chosen.log_file, level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s"
     )

@@ -9,6 +9,8 @@ ENGINE_CONFIGURATION = uuid.UUID("e951342c-4f7e-11ea-b238-784f4387d1f7")
 ENVIRONMENT_PARAMETERS = uuid.UUID("534c891e-810f-11ea-a9d0-822485860400")
 STATS = uuid.UUID("a1d8f7b7-cec8-50f9-b78b-d3e165a78520")
 
+TRAINING_ANALYTICS = uuid.UUID("b664a4a9-d86f-5a5f-95cb-e8353a7e8356")
+
 log = logging.getLogger("player")
 
 
@@ -38,6 +40,16 @@ class EnvironmentParameters(SideChannel):  # type: ignore[misc]  # mlagents_envs
             log.info("environment parameter %s = %g", key, self.values[key])
         else:
             log.warning("environment parameter %s: samplers have no meaning here", key)
+
+
+class TrainingAnalytics(SideChannel):  # type: ignore[misc]  # mlagents_envs has no type information
+    """Takes what clients tell Unity about the training, and keeps it to itself."""
+
+    def __init__(self) -> None:
+        super().__init__(TRAINING_ANALYTICS)
+
+    def on_message_received(self, msg: IncomingMessage) -> None:
+        """Drop the message."""
 
 
 class Stats(SideChannel):  # type: ignore[misc]  # mlagents_envs has no type information

@@ -1,0 +1,104 @@
+"""A behavior's world: the environment that the YAML names, with the behavior's reward on top."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mlagents_envs.exception import UnityException
+
+from reward_shaping import ENV_REWARD_ONLY, Reward, RewardError, RewardWrapper
+from trainers.errors import RunError
+from trainers.settings import RunSettings
+from trainers.yaml_file import Document
+from unity_env.link.errors import LinkError, PortTakenError
+from unity_env.make import make_vector_env
+from unity_env.settings import Curriculum, EnvironmentParameter, EnvSettings, Sampler
+from unity_env.sim.description import all_tasks
+from unity_env.spaces import Layouts, SensorLayout
+
+EVALUATION_ROWS = 50
+
+
+def make_env(
+    settings: RunSettings, name: str, document: Document, *, evaluation: bool = False, rows: int | None = None
+) -> RewardWrapper:
+    """Make the vector environment with the behavior's reward.
+
+    Args:
+        settings: of the run.
+        name: of the behavior.
+        document: the run's YAML, for messages.
+        evaluation: make the one for evaluation episodes: a batch of its own, or a player beside the others.
+        rows: number of rows of `sim:`; None takes the settings' number, or as many as suit evaluation.
+
+    Raises:
+        UserError: the environment or the reward does not fit, with the line of the YAML.
+        UnityException: a player did not start or connect.
+    """
+    behavior, world = settings.behaviors[name], settings.env_settings
+    parameters = {key: _parameter(key, value, document) for key, value in settings.environment_parameters.items()}
+    if evaluation and world.sim_task and rows is None:
+        rows = min(EVALUATION_ROWS, settings.evaluation.episodes)
+    if parameters and world.sim_task:
+        raise document.error(
+            ("environment_parameters", next(iter(parameters))), f"{world.sim_task} has no such parameter"
+        )
+    run = settings.checkpoint_settings
+    try:
+        env = make_vector_env(
+            world.model_copy(update={"num_envs": 1}) if evaluation else world,
+            name,
+            engine=settings.engine_settings,
+            parameters=parameters,
+            layouts=_described_layouts(world, document),
+            signals=behavior.signals,
+            rows=rows,
+            log_folder=Path(run.results_dir) / run.run_id / "run_logs",
+            first_worker=world.num_envs if evaluation else 0,
+        )
+    except ValueError as error:
+        at = ("behaviors", name) if str(error).startswith(("behavior", "signal ")) else ("env_settings", "env_path")
+        raise document.error(at, str(error)) from None
+    except UnityException as error:
+        if isinstance(error, LinkError) and not isinstance(error, PortTakenError):
+            raise
+        raise document.error(("env_settings", "env_path"), f"{error} (sim:<task> is the embedded simulation)") from None
+    try:
+        reward = Reward(behavior.reward_shaping or ENV_REWARD_ONLY, env.agents.signals)
+    except RewardError as error:
+        env.close()
+        raise document.error(_reward_path(name, error), str(error)) from None
+    return RewardWrapper(env, reward, behavior.reward_signals.extrinsic.strength)
+
+
+@contextmanager
+def run_errors(name: str, document: Document) -> Iterator[None]:
+    """Turn what can fail below the trainers into a failed run, a reward with the line of its term."""
+    try:
+        yield
+    except RewardError as error:
+        raise RunError(str(document.error(_reward_path(name, error), str(error)))) from None
+    except UnityException as error:
+        raise RunError(str(error)) from None
+
+
+def _reward_path(name: str, error: RewardError) -> tuple[str, ...]:
+    return ("behaviors", name, "reward_shaping", *error.path)
+
+
+def _described_layouts(world: EnvSettings, document: Document) -> Layouts | None:
+    """Return the sensors of the described task that a player is said to have; None where nothing is said."""
+    if world.task is None:
+        return None
+    known = all_tasks()
+    if world.task not in known:
+        raise document.error(("env_settings", "task"), f"unknown task {world.task}, known are {', '.join(known)}")
+    robot, task = known[world.task]
+    sensors = {"observation": task.observation, "signals": task.signals}
+    return {sensor: SensorLayout(robot.select(names)) for sensor, names in sensors.items()}
+
+
+def _parameter(name: str, value: EnvironmentParameter, document: Document) -> float | Sampler:
+    if isinstance(value, Curriculum):
+        raise document.error(("environment_parameters", name), "curricula are not supported by this version")
+    return value
