@@ -27,9 +27,8 @@ def time_stock(arguments: argparse.Namespace) -> list[float]:
 
 
 def time_ours(arguments: argparse.Namespace) -> list[float]:
-    from unity_env.link.environment import UnityPlayer
-
     import unity_env  # noqa: F401
+    from unity_env.link.environment import UnityPlayer
 
     return time_env(UnityPlayer(None, base_port=arguments.port), arguments)
 
