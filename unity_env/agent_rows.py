@@ -65,6 +65,7 @@ class AgentRows:
         self._observed = observed_sensors(spec)
         self._wanted_rows = rows
         self.num_rows = 0
+        self._overflowed = False
 
     def begin(self, decisions: DecisionSteps) -> tuple[Any, dict[str, Any]]:
         """Give rows to the agents of the first message after a reset; returns observations and infos."""
@@ -112,12 +113,11 @@ class AgentRows:
         truncated = np.zeros(self.num_rows, dtype=bool)
         final: dict[str, Any] = {}
         if len(terminals):
-            rows, seen = self._rows_of_ended(terminals)
-            self._complete(rows, terminals.reward[seen])
-            truncated[rows] = terminals.interrupted[seen]
-            terminated[rows] = ~terminals.interrupted[seen]
-            self._idle[rows] = True
-            final = self._final_infos(rows, [sensor[seen] for sensor in terminals.obs])
+            rows, first = self._rows_of_ended(terminals)
+            self._complete(rows, terminals.reward[first])
+            truncated[rows] = terminals.interrupted[first]
+            terminated[rows] = ~terminals.interrupted[first]
+            final = self._final_infos(rows, [sensor[first] for sensor in terminals.obs]) if len(rows) else {}
         self._take_decisions(decisions)
         return self._observation(self._sensors), self._rew, terminated, truncated, self._infos(self._valid) | final
 
@@ -130,10 +130,16 @@ class AgentRows:
         self._pending_reward = np.array(state["pending_reward"])
 
     def _rows_of_ended(self, terminals: TerminalSteps) -> tuple[Array, Array]:
-        """Return the rows whose transition ends, and which of the records are theirs."""
-        rows = np.array([self._row_of.get(int(agent), NO_AGENT) for agent in terminals.agent_id], dtype=np.int64)
-        seen = (rows >= 0) & self._acted[rows]
-        return rows[seen], seen
+        """Return the rows whose transition ends, and the index of each one's record: its agent's first."""
+        first: dict[int, int] = {}
+        for index, agent in enumerate(terminals.agent_id.tolist()):
+            row = self._row_of.get(agent)
+            if row is None:
+                continue
+            self._idle[row] = True
+            if self._acted[row]:
+                first.setdefault(row, index)
+        return np.array(list(first), dtype=np.int64), np.array(list(first.values()), dtype=np.int64)
 
     def _complete(self, rows: Array | slice, reward: Array) -> None:
         """End the transitions of `rows`."""
@@ -167,22 +173,31 @@ class AgentRows:
         """Return each agent's row, giving idle rows to new agents; -1 where there is none left."""
         if np.array_equal(agent_ids, self._agent_ids):
             return slice(None)
-        return np.array([self._row_for(int(agent)) for agent in agent_ids], dtype=np.int64)
+        agents = agent_ids.tolist()
+        known = [self._row_of[agent] for agent in agents if agent in self._row_of]
+        self._idle[known] = False  # before new agents look for a row: an agent may end and go on in one message
+        return np.array([self._row_for(agent) for agent in agents], dtype=np.int64)
 
     def _row_for(self, agent: int) -> int:
         if agent in self._row_of:
             return self._row_of[agent]
         free = np.flatnonzero(self._idle)
         if len(free) == 0:
-            log.warning(
-                "%s: agent %d has no row, all %d are taken; it gets zero actions", self.name, agent, self.num_rows
-            )
-            self._row_of[agent] = NO_AGENT
+            self._warn_of_overflow(agent)
             return NO_AGENT
         row = int(free[0])
         self._row_of.pop(int(self._agent_ids[row]), None)
         self._row_of[agent], self._agent_ids[row], self._idle[row] = row, agent, False
         return row
+
+    def _warn_of_overflow(self, agent: int) -> None:
+        if not self._overflowed:
+            log.warning(
+                "%s: agent %d has no row, all %d are taken; until one is free it, and any other such agent, gets "
+                "zero actions",
+                self.name, agent, self.num_rows,
+            )  # fmt: skip
+        self._overflowed = True
 
     def _effective(self, actions: Any) -> Any:
         """Return, per row, the action that its agent is acting on."""

@@ -9,7 +9,7 @@ from mlagents_envs.base_env import BaseEnv
 from unity_env.link.channels import ChannelFactory, PlayerChannels, collect_stats, import_channel
 from unity_env.link.environment import UnityPlayer
 from unity_env.link.pool import PlayerPool, RestartLimits
-from unity_env.settings import EngineSettings, EnvSettings, Sampler, SignalSlice
+from unity_env.settings import MAX_SEED, EngineSettings, EnvSettings, Sampler, SignalSlice
 from unity_env.spaces import Layouts
 from unity_env.vector_env import UnityVectorEnv
 
@@ -49,13 +49,14 @@ class Players(PlayerPool):
                 settings.env_path,
                 worker,
                 settings.base_port,
-                seed + worker,
+                (seed + worker) % (MAX_SEED + 1),
                 engine.no_graphics,
                 settings.timeout_wait,
                 settings.env_args,
                 channels.all(),
                 None if log_folder is None else str(log_folder.resolve()),
                 settings.num_areas,
+                cancelled=self.stopping.is_set,
             )
 
         limits = RestartLimits(

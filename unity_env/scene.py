@@ -63,8 +63,9 @@ class UnityScene:
         self.env.close()
 
     def _welcome(self) -> list[str]:
-        """Make rows for behaviors that have appeared; returns their names."""
-        new = [name for name in self.env.behavior_specs if name not in self.behaviors]
+        """Make rows for behaviors whose agents have appeared; returns their names."""
+        unknown = [name for name in self.env.behavior_specs if name not in self.behaviors]
+        new = [name for name in unknown if len(self.env.get_steps(name)[0])]
         for name in new:
             plain = name.partition("?")[0]
             self.behaviors[name] = AgentRows(

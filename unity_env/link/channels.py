@@ -1,6 +1,7 @@
 """Side channels: what is sent beside observations and actions."""
 
 import importlib
+import inspect
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -86,9 +87,9 @@ def import_channel(path: str) -> ChannelFactory:
     module_name, _, class_name = path.partition(":")
     try:
         found = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise ValueError(f"side channel {path}: {error}; expected package.module:Class") from None
-    if not (isinstance(found, type) and issubclass(found, SideChannel)):
+    if not (isinstance(found, type) and issubclass(found, SideChannel)) or inspect.isabstract(found):
         raise ValueError(f"side channel {path}: not a class derived from mlagents_envs' SideChannel")
     return found
 

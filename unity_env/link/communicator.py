@@ -93,6 +93,7 @@ class ByteCommunicator:
         if not self._open:
             return
         self._open = False
+        self._received.put(None)  # for a thread that still waits for a message
         self._replies.put(goodbye)
         if self._owes_answer:
             self._goodbye_sent.wait(_GOODBYE_S)

@@ -2,7 +2,7 @@
 
 import atexit
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import mlagents_envs
@@ -31,6 +31,7 @@ from unity_env.link.messages import OK, read_message
 from unity_env.link.process import PlayerProcess
 
 _QUIT_S = 10.0
+_EXIT_S = 0.5  # between a broken connection and the end of the process that held it
 _LARGEST = 2**26  # numbers in an observation, or choices in an action; beyond it the message is damaged
 
 
@@ -54,6 +55,7 @@ class UnityPlayer(UnityEnvironment):  # type: ignore[misc]  # mlagents_envs has 
         package_version: of the Python package, as reported to the player; ML-Agents packages of Unity before 1.1
             refuse 0.26 and later.
         host: address to listen on. Anybody who reaches it can take part: there is no authentication.
+        cancelled: asked while waiting for the player; True gives up, for players started on other threads.
 
     Attributes:
         port: where it listens.
@@ -79,7 +81,9 @@ class UnityPlayer(UnityEnvironment):  # type: ignore[misc]  # mlagents_envs has 
         *,
         package_version: str = mlagents_envs.__version__,
         host: str = LOOPBACK,
+        cancelled: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._cancelled = cancelled
         # The official __init__ is not called: it makes a communicator of its own and cannot be told the rest.
         if file_name is None and worker_id != 0:
             raise UnityEnvironmentException(f"worker_id {worker_id}: the Editor takes 0 only; name a build for others")
@@ -164,6 +168,8 @@ class UnityPlayer(UnityEnvironment):  # type: ignore[misc]  # mlagents_envs has 
         try:
             message = read_message(self._communicator.receive(self._timeout_s, self._check_process))
         except (PlayerTimeoutError, PlayerClosedError, PlayerExitedError) as error:
+            if isinstance(error, PlayerClosedError) and self._player and self._player.gone(_EXIT_S):
+                error = PlayerExitedError(self._player.exit_message())
             causes = likely_causes(stage, self._player is None) if isinstance(error, PlayerTimeoutError) else []
             raise type(error)(self._explain(str(error), stage, causes)) from None
         if message.header.status != OK:
@@ -172,6 +178,8 @@ class UnityPlayer(UnityEnvironment):  # type: ignore[misc]  # mlagents_envs has 
         return message.unity_output
 
     def _check_process(self) -> None:
+        if not self._loaded or self._cancelled():
+            raise PlayerClosedError("the environment was closed meanwhile")
         ended = self._player.exit_message() if self._player else None
         if ended:
             raise PlayerExitedError(ended)

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Event
 
 import numpy as np
 from mlagents_envs.base_env import (
@@ -49,25 +50,38 @@ class PlayerPool(BaseEnv):  # type: ignore[misc]  # mlagents_envs has no type in
         count: number of players.
         limits: how often they may be replaced.
 
+    Attributes:
+        stopping: set when the launch is given up; launches that look at it end early.
+
     Raises:
         UnityException: a player could not be started, or died beyond the limits.
     """
 
     def __init__(self, launch: Callable[[int], BaseEnv], count: int, limits: RestartLimits) -> None:
         self._launch, self._limits = launch, limits
+        self.stopping = Event()
         self._threads = ThreadPoolExecutor(count, thread_name_prefix="player")
         self._restarts: list[deque[float]] = [deque() for _ in range(count)]
-        self._players: list[BaseEnv] = list(self._threads.map(launch, range(count)))
+        self._specs: dict[str, BehaviorSpec] = {}
+        self._players: list[BaseEnv] = []
+        launched = [self._threads.submit(launch, index) for index in range(count)]
+        try:
+            self._players = [player.result() for player in launched]
+        except BaseException:
+            self.stopping.set()
+            self._players = [player.result() for player in launched if player.exception() is None]
+            self.close()
+            raise
         self._live: list[dict[str, DecisionSteps]] = [{} for _ in range(count)]
         self._lost: list[dict[str, TerminalSteps]] = [{} for _ in range(count)]
 
     @property
     def behavior_specs(self) -> Mapping[str, BehaviorSpec]:
-        """Specifications of all behaviors that any player has shown."""
-        specs: dict[str, BehaviorSpec] = {}
+        """Specifications of all behaviors that any player has shown so far."""
         for player in self._players:
-            specs |= dict(player.behavior_specs)
-        return specs
+            for name in player.behavior_specs:
+                self._specs.setdefault(name, player.behavior_specs[name])
+        return self._specs
 
     def reset(self) -> None:
         """Reset all players."""
@@ -109,9 +123,12 @@ class PlayerPool(BaseEnv):  # type: ignore[misc]  # mlagents_envs has no type in
         self._players[worker].set_action_for_agent(behavior_name, own_id, action)
 
     def close(self) -> None:
-        """Close all players, also those that no longer answer."""
-        list(self._threads.map(_close_quietly, self._players))
-        self._threads.shutdown()
+        """Close all players, also those that no longer answer; a second call does nothing."""
+        players, self._players = self._players, []
+        if players:
+            with ThreadPoolExecutor(len(players)) as closers:  # the players' own threads may wait for one that hangs
+                list(closers.map(_close_quietly, players))
+        self._threads.shutdown(wait=False)
 
     def _on_all(self, act: Callable[[BaseEnv], None]) -> None:
         self._lost = [{} for _ in self._players]
@@ -191,7 +208,7 @@ def _close_quietly(player: BaseEnv) -> None:
     """Close a player that may be gone already."""
     try:
         player.close()
-    except UnityException as error:
+    except (UnityException, OSError) as error:
         log.debug("closing a player: %s", error)
 
 

@@ -82,14 +82,15 @@ class PlayerProcess:
         Args:
             grace_s: how long it may take to quit, seconds.
         """
-        if not self._gone(grace_s):
+        if not self.gone(grace_s):
             self._signal(signal.SIGTERM)
-            if not self._gone(_TERMINATE_S):
+            if not self.gone(_TERMINATE_S):
                 self._signal(getattr(signal, "SIGKILL", signal.SIGTERM))
                 self._process.wait()
         self._drop_folder()
 
-    def _gone(self, timeout_s: float) -> bool:
+    def gone(self, timeout_s: float) -> bool:
+        """Wait for the end of the process; returns whether it came in time."""
         try:
             self._process.wait(timeout=timeout_s)
         except subprocess.TimeoutExpired:

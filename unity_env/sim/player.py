@@ -201,9 +201,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.write_build is not None:
         write_build(chosen.task, chosen.write_build)
         return 0
-    logging.basicConfig(
-        filename=chosen.log_file, level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s"
-    )
+    to_file = chosen.log_file not in (None, "-")  # Unity's `-logFile -` is standard output
+    stream = sys.stdout if chosen.log_file == "-" else sys.stderr
+    handler = logging.FileHandler(chosen.log_file) if to_file else logging.StreamHandler(stream)
+    logging.basicConfig(handlers=[handler], level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     if ignored:
         log.info("without a meaning here: %s", " ".join(ignored))
     try:
