@@ -22,8 +22,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--config", default="arm_reach_ppo", help="a config whose env_path is sim:<task>")
     parser.add_argument("--rows", type=int, nargs="+", default=[64, 256])
-    parser.add_argument("--steps", type=int, default=500, help="steps of one turn")
-    parser.add_argument("--turns", type=int, default=7, help="turns of each, one after the other")
+    parser.add_argument("--steps", type=int, default=100, help="steps of one turn, an episode")
+    parser.add_argument("--turns", type=int, default=31, help="turns of each, one after the other")
     parser.add_argument("--json", type=Path, help="also write the table to this file")
     arguments = parser.parse_args()
     table = [measure(arguments.config, rows, arguments.steps, arguments.turns) for rows in arguments.rows]
@@ -45,16 +45,23 @@ def measure(config: str, rows: int, steps: int, turns: int) -> dict[str, float]:
     task = SimEnv(str(settings.env_settings.sim_task), rows, threads=settings.env_settings.sim_threads).task
     actions = np.random.default_rng(0).uniform(-1, 1, (100, *env.action_space.shape)).astype(np.float32)  # type: ignore[misc]
     env.reset(seed=0)
-    task.reset(np.arange(rows), [np.random.default_rng(row) for row in range(rows)])
 
     def with_env(turn: int) -> None:
         env.step(actions[turn % 100])
 
+    controls = actions * task.robot.joint_array("max_velocity_rad_s")
+    batch_control = task.batch.bind("ctrl")
+
     def bare(turn: int) -> None:
-        task.act(actions[turn % 100])
+        batch_control[:] = controls[turn % 100]
         task.batch.step(nstep=task.robot.control.substeps)
 
-    pairs = [(rate(bare, rows, steps), rate(with_env, rows, steps)) for _ in range(turns + 1)][1:]
+    def turn_of_both() -> tuple[float, float]:
+        task.batch.reset()  # as the environment's episodes begin anew: arms at their limits would be another load
+        task.reset(np.arange(rows), [np.random.default_rng(row) for row in range(rows)])
+        return rate(bare, rows, steps), rate(with_env, rows, steps)
+
+    pairs = [turn_of_both() for _ in range(turns + 1)][1:]
     ratios = [env_rate / bare_rate for bare_rate, env_rate in pairs]
     return {
         "rows": rows,

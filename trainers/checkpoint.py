@@ -1,5 +1,6 @@
 """Checkpoints: everything a run needs to go on, in a file that holds no code."""
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from trainers.errors import UserError
 from trainers.files import write_atomically
 
 FORMAT = 1
-REQUIRED = ("step", "best", "settings", "algorithm", "env", "reward", "episodes")
+REQUIRED = ("step", "best", "settings", "algorithm", "env", "reward", "episodes", "solved", "metrics")
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
@@ -19,11 +20,9 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     Raises:
         OSError: the file could not be written; an older one at `path` is untouched.
     """
-    tensors = _to_tensors({"format": FORMAT, **state})
-    try:
-        write_atomically(path, lambda temporary: torch.save(tensors, temporary))
-    except RuntimeError as error:  # torch's writer hides the system's error in one of these
-        raise OSError(f"{path}: cannot be written: {str(error).splitlines()[0]}") from None
+    content = io.BytesIO()  # torch's own file writer would hide the system's error, a full disk for example
+    torch.save(_to_tensors({"format": FORMAT, **state}), content)
+    write_atomically(path, lambda temporary: temporary.write_bytes(content.getbuffer()))
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """robotrl: the command line."""
 
+import io
 import json
 import sys
 from pathlib import Path
@@ -21,7 +22,7 @@ tasks_app = typer.Typer(help="The tasks of the embedded simulation.", no_args_is
 app.add_typer(tasks_app, name="tasks")
 
 Run = Annotated[Path, typer.Argument(help="A run's folder, or its id below --results-dir.")]
-ResultsDir = Annotated[Path | None, typer.Option(help="Where runs are kept.  [default: results]")]
+ResultsDir = Annotated[Path | None, typer.Option(help="Where runs are kept; results by default.")]
 
 
 @app.command()
@@ -29,7 +30,7 @@ def train(
     config: Annotated[
         str | None, typer.Argument(help="YAML file or the name of a shipped config; left out with --resume.")
     ] = None,
-    run_id: Annotated[str | None, typer.Option(help="Name of the run.  [default: the config's name]")] = None,
+    run_id: Annotated[str | None, typer.Option(help="Name of the run; the config's name by default.")] = None,
     env: Annotated[str | None, typer.Option(help="sim:<task>, or a Unity player.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything; -1 draws one.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run from its last checkpoint.")] = False,
@@ -161,7 +162,10 @@ def _config_path(config: str | None, run_id: str | None, results_dir: Path | Non
         return find_config(config)
     if not (resume and run_id):
         raise UserError("name a config, for example: robotrl train arm_reach_ppo; or --resume with a --run-id")
-    return _run_folder(Path(run_id), results_dir) / "configuration.yaml"
+    path = (results_dir or Path("results")) / run_id / "configuration.yaml"
+    if not path.is_file():
+        raise UserError(f"--resume: no {path}; check --run-id and --results-dir")
+    return path
 
 
 def _run_folder(run: Path, results_dir: Path | None) -> Path:
@@ -192,13 +196,16 @@ def _print_export(console: Console, export: Any) -> None:
 
 def main() -> None:
     """Run the command line; errors that a user can mend are one line, not a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show a character shows another
     try:
         app()
     except (UserError, RunError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     except OSError as error:
-        print(f"error: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+        print(f"error: {error.filename or 'standard output'}: {error.strerror or error}", file=sys.stderr)
         sys.exit(RunError.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)

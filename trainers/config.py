@@ -2,11 +2,13 @@
 
 import copy
 import random
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from reward_shaping.settings import RewardSettings
+from reward_shaping.term import nearest
 from trainers.errors import UserError
 from trainers.settings import RunSettings
 from trainers.yaml_file import Document, dotted, dump_yaml, parse_value, read_yaml, validate
@@ -21,11 +23,13 @@ def find_config(name: str) -> Path:
         UserError: there is neither.
     """
     given = Path(name)
-    if given.exists():
+    if given.is_file():
         return given
     for shipped in (CONFIGS_DIR / name, CONFIGS_DIR / f"{name}.yaml"):
         if shipped.is_file():
             return shipped
+    if given.is_dir():
+        raise UserError(f"{name}: is a directory; expected a YAML file")
     known = ", ".join(sorted(path.stem for path in CONFIGS_DIR.glob("*.yaml")))
     raise UserError(f"{name}: no such file, and not one of the shipped configs: {known}")
 
@@ -81,6 +85,11 @@ def _override(document: Document, text: str) -> None:
 
 def _assign(document: Document, path: tuple[str, ...], value: Any) -> None:
     parent: Any = document.data
+    behaviors = document.data.get("behaviors")
+    if path[0] == "behaviors" and len(path) > 1 and isinstance(behaviors, dict) and path[1] not in behaviors:
+        raise UserError(
+            f"--set {dotted(path)}: no behavior {path[1]} in {document.source}{nearest(path[1], behaviors)}"
+        )
     for depth, key in enumerate(path[:-1], start=1):
         child = parent.get(key)
         if child is None:
@@ -104,6 +113,9 @@ def _merge_defaults(document: Document) -> None:
             if behavior is None or isinstance(behavior, dict):
                 merged = _merged(defaults, behavior or {})
                 merged.pop("framework", None)
+                for section in ("hyperparameters", "network_settings", "reward_signals"):
+                    if section in merged and merged[section] is None:
+                        del merged[section]
                 behaviors[name] = merged
     for section in ("env_settings", "engine_settings", "checkpoint_settings", "torch_settings", "evaluation"):
         if section in data and data[section] is None:
@@ -116,7 +128,7 @@ def _name_run(document: Document, default: str) -> None:
     """Call the run after its file where nothing else names it."""
     chosen = document.data.setdefault("checkpoint_settings", {})
     if isinstance(chosen, dict):
-        chosen.setdefault("run_id", default)
+        chosen.setdefault("run_id", re.sub(r"^[^A-Za-z0-9]+|[^A-Za-z0-9._-]+", "_", default).lstrip("_") or "run")
 
 
 def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
@@ -138,7 +150,7 @@ def _read_reward_files(document: Document, folder: Path) -> None:
         found = next((path for path in candidates if path.is_file()), None)
         if found is None:
             raise document.error(("behaviors", name, "reward_shaping"), f"no such file: {candidates[0]}")
-        inner = read_yaml(found)
+        inner = read_yaml(found, "terms")
         validate(RewardSettings, inner.data, inner)
         behavior["reward_shaping"] = inner.data
         document.included["behaviors", name, "reward_shaping"] = inner

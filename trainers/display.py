@@ -9,7 +9,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
     ProgressColumn,
     Task,
@@ -55,7 +54,7 @@ class Display:
         self._progress = Progress(
             TextColumn("[bold]{task.description}"),
             BarColumn(bar_width=None),
-            MofNCompleteColumn(),
+            TextColumn("{task.completed:,.0f} / {task.total:,.0f}"),
             _StepRate(),
             TextColumn("[green]success {task.fields[success]}"),
             TimeElapsedColumn(),

@@ -7,6 +7,7 @@ from trainers.checkpoint import load_checkpoint
 from trainers.config import load_settings
 from trainers.evaluate import Evaluation, evaluate
 from trainers.export.bundle import Export, best_checkpoint, export_actor
+from trainers.resume import check_networks
 from trainers.run_folder import RunFolder
 from trainers.settings import RunSettings
 from trainers.train import make_algorithm
@@ -23,6 +24,7 @@ def evaluate_run(root: Path, episodes: int, seed: int) -> Evaluation:
     """
     folder, settings, document, name = _open(root)
     state = load_checkpoint(best_checkpoint(folder, name))
+    check_networks(state, name, settings.behaviors[name], document, best_checkpoint(folder, name))
     with run_errors(name, document), closing(make_env(settings, name, document, evaluation=True)) as env:
         algorithm = make_algorithm(env, settings, name, document)
         algorithm.load_state_dict(state["algorithm"])
@@ -36,7 +38,9 @@ def export_run(root: Path) -> Export:
         UserError: the run has no readable checkpoint.
         RunError: the export failed; what was exported before is untouched.
     """
-    folder, settings, _, name = _open(root)
+    folder, settings, document, name = _open(root)
+    source = best_checkpoint(folder, name)
+    check_networks(load_checkpoint(source), name, settings.behaviors[name], document, source)
     return export_actor(folder, name, settings)
 
 

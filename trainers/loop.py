@@ -15,6 +15,8 @@ from trainers.checkpoint import as_arrays
 from trainers.display import Display
 from trainers.errors import RunError
 from trainers.evaluate import Evaluation
+from trainers.export.unity_onnx import write_unity_onnx
+from trainers.files import write_atomically
 from trainers.metrics import EpisodeLog, MetricsLog
 from trainers.run_folder import RunFolder
 from trainers.settings import BehaviorSettings, EvaluationSettings
@@ -56,9 +58,10 @@ class TrainingLoop:
         self.solved = False
         self.stop_requested = False
         self._step_before_update = 0
-        self._saved_step = -1
+        self._saved_step = self._summarized_step = self._evaluated_step = 0
         self._episodes = EpisodeLog(env.num_envs)
         self._obs: Any = None
+        self._restored_metrics: dict[str, Any] = {}
         self._seconds = dict.fromkeys(("policy", "simulation", "update", "evaluation"), 0.0)
 
     def start(self, seed: int) -> None:
@@ -76,6 +79,7 @@ class TrainingLoop:
             KeyboardInterrupt: a second Ctrl-C; a checkpoint is written first.
         """
         self._metrics = MetricsLog(self.folder.behavior(self.name), self.step)
+        self._metrics.load_state_dict(self._restored_metrics)
         try:
             with self._stop_signals():
                 self._run()
@@ -89,7 +93,11 @@ class TrainingLoop:
         while self.step < self.settings.max_steps and not (self.solved or self.stop_requested):
             self._collect()
             self._update()
-        if self.best[0] == -math.inf and not self.stop_requested:
+        if self.solved:
+            self.display.note(f"solved: success reached {self.evaluation.success_threshold:.1%} at step {self.step:,}")
+        if self._summarized_step != self.step:
+            self._summarize()
+        if self._evaluated_step != self.step and not self.stop_requested:
             self._evaluate()
         if self._saved_step != self.step:
             self._checkpoint()
@@ -118,7 +126,7 @@ class TrainingLoop:
         if broken:
             raise RunError(
                 f"{broken[0]} is {metrics[broken[0]]} at step {self.step}; a lower learning_rate or a smaller reward "
-                f"scale would be the first things to try. The last checkpoint is kept"
+                f"scale would be the first things to try. Checkpoints written before are kept"
             )
         self._metrics.add(metrics)
         if self._crossed(self.settings.summary_freq):
@@ -139,7 +147,8 @@ class TrainingLoop:
         split = {f"time/{part}_share": seconds / total for part, seconds in self._seconds.items()}
         scene = {f"scene/{name}": value for name, value in self.world.stats().items()}
         extra = {**self._episodes.summary(), **self.env.log.summary(), **scene, **split}
-        self.display.summary(self.step, self._metrics.write(self.step, extra))
+        self.display.summary(self.step, self._metrics.summarize(self.step, extra))
+        self._summarized_step = self.step
 
     def _evaluate(self) -> None:
         if self.evaluate is None:
@@ -147,7 +156,8 @@ class TrainingLoop:
         started = time.perf_counter()
         result = self.evaluate(self.evaluation.episodes, self.evaluation.seed)
         self._seconds["evaluation"] += time.perf_counter() - started
-        self._metrics.add({f"evaluation/{name}": value for name, value in result.summary().items()})
+        self._metrics.write(self.step, {f"evaluation/{name}": value for name, value in result.summary().items()})
+        self._evaluated_step = self.step
         is_best = result.score > self.best
         if is_best:
             self.best = result.score
@@ -159,9 +169,11 @@ class TrainingLoop:
 
     def _checkpoint(self) -> None:
         path = self.folder.save(self.name, self._state(), self.step, self.settings.keep_checkpoints)
+        write_atomically(path.with_suffix(".onnx"), lambda file: write_unity_onnx(self.algorithm.actor, file))
         self._saved_step = self.step
         self.display.checkpoint(self.step, path)
         self.folder.write_status({self.name: {"step": self.step, "checkpoint": path.name, "solved": self.solved}})
+        self.folder.write_timers(self._seconds)
 
     def _state(self) -> dict[str, Any]:
         """Everything the rest of the run depends on; complete right after an update."""
@@ -173,11 +185,17 @@ class TrainingLoop:
             "env": self.world.state_dict(),
             "reward": self.env.state_dict(),
             "episodes": self._episodes.state_dict(),
+            "solved": self.solved,
+            "metrics": self._metrics.state_dict(),
         }
 
     def restore(self, state: dict[str, Any], seed: int) -> bool:
         """Continue from a checkpoint's state; returns whether the simulation's state came back, too."""
         self.step = self._step_before_update = self._saved_step = state["step"]
+        self._summarized_step = self._evaluated_step = self.step
+        self._restored_metrics = state["metrics"]
+        threshold = self.evaluation.success_threshold
+        self.solved = threshold is not None and state["solved"] and state["best"][0] >= threshold
         self.best = tuple(state["best"])
         self.algorithm.load_state_dict(state["algorithm"])
         if state["env"] is None or len(state["episodes"]["length"]) != self.env.num_envs:

@@ -75,19 +75,31 @@ class MetricsLog:
         for name, value in values.items():
             self._values[name].append(value)
 
-    def write(self, step: int, extra: Mapping[str, float]) -> dict[str, float]:
-        """Write the means since the last call, and `extra` as it is; returns what was written."""
+    def summarize(self, step: int, extra: Mapping[str, float]) -> dict[str, float]:
+        """Write the means since the last summary, and `extra` as it is; returns what was written."""
         means = {name: float(np.mean(values)) for name, values in self._values.items()} | dict(extra)
         self._values.clear()
-        elapsed = time.perf_counter() - self._started
-        means["time/steps_per_second"] = (step - self._first_step) / elapsed
-        for name, value in means.items():
+        means["time/steps_per_second"] = (step - self._first_step) / (time.perf_counter() - self._started)
+        self.write(step, means)
+        return means
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """Write values as they are, at once."""
+        for name, value in values.items():
             self._board.add_scalar(name, value, step)
         self._board.flush()
-        numbers = {name: value if math.isfinite(value) else None for name, value in means.items()}
-        self._file.write(json.dumps({"step": step, "seconds": round(elapsed, 3), **numbers}) + "\n")
+        numbers = {name: value if math.isfinite(value) else None for name, value in values.items()}
+        seconds = round(time.perf_counter() - self._started, 3)
+        self._file.write(json.dumps({"step": step, "seconds": seconds, **numbers}) + "\n")
         self._file.flush()
-        return means
+
+    def state_dict(self) -> dict[str, Any]:
+        """Values collected since the last summary."""
+        return {name: list(values) for name, values in self._values.items()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue where `state_dict` was taken."""
+        self._values.update({name: list(values) for name, values in state.items()})
 
     def close(self) -> None:
         """Close both files."""

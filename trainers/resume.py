@@ -5,9 +5,11 @@ from typing import Any
 
 from trainers.algorithms import Algorithm
 from trainers.checkpoint import load_checkpoint
+from trainers.errors import UserError
+from trainers.loop import TrainingLoop
 from trainers.run_folder import RunFolder
 from trainers.settings import BehaviorSettings, RunSettings
-from trainers.yaml_file import Document
+from trainers.yaml_file import Document, read_yaml
 
 
 def load_resumed(folder: RunFolder, name: str, behavior: BehaviorSettings, document: Document) -> dict[str, Any]:
@@ -18,8 +20,40 @@ def load_resumed(folder: RunFolder, name: str, behavior: BehaviorSettings, docum
     """
     path = folder.checkpoint(name)
     state = load_checkpoint(path)
-    _check_networks(state, name, behavior, document, path)
+    check_networks(state, name, behavior, document, path)
     return state
+
+
+def restore(loop: TrainingLoop, state: dict[str, Any], seed: int, path: Path) -> bool:
+    """Let the loop continue from `state`; returns whether the simulation's state came back, too.
+
+    Raises:
+        UserError: the checkpoint lacks something, or something in it does not fit.
+    """
+    try:
+        return loop.restore(state, seed)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"{path}: does not fit this run: {type(error).__name__}: {reason}") from None
+
+
+def changed_settings(configuration: Path, settings: RunSettings) -> list[str]:
+    """Return a line for every setting that differs from the run's own configuration.yaml.
+
+    What only names and ends the run does not count: checkpoint_settings and max_steps.
+    """
+    if not configuration.is_file():
+        return []
+    before, now = _flat(read_yaml(configuration).data), _flat(settings.model_dump(mode="json"))
+    keys = [key for key in now if not key.startswith("checkpoint_settings.") and not key.endswith(".max_steps")]
+    return [f"{key}: was {before.get(key)}, is {now[key]}" for key in keys if before.get(key) != now[key]]
+
+
+def _flat(data: dict[str, Any], above: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in data.items():
+        flat |= _flat(value, f"{above}{key}.") if isinstance(value, dict) and value else {f"{above}{key}": value}
+    return flat
 
 
 def initial_checkpoint(settings: RunSettings, name: str, behavior: BehaviorSettings) -> Path:
@@ -33,11 +67,11 @@ def initial_checkpoint(settings: RunSettings, name: str, behavior: BehaviorSetti
 def initialize(algorithm: Algorithm, path: Path, name: str, behavior: BehaviorSettings, document: Document) -> None:
     """Take over networks and optimiser; the random state stays this run's own."""
     state = load_checkpoint(path)
-    _check_networks(state, name, behavior, document, path)
+    check_networks(state, name, behavior, document, path)
     algorithm.load_state_dict(state["algorithm"] | {"generator": algorithm.state_dict()["generator"]})
 
 
-def _check_networks(
+def check_networks(
     state: dict[str, Any], name: str, behavior: BehaviorSettings, document: Document, path: Path
 ) -> None:
     """Refuse a checkpoint whose networks differ: a partly loaded policy is no policy."""

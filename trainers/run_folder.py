@@ -80,7 +80,7 @@ class RunFolder:
             self.behavior(behavior).mkdir(parents=True, exist_ok=True)
             logs.mkdir(exist_ok=True)
         except OSError as error:
-            raise UserError(f"{self.root}: cannot be written: {error.strerror}") from None
+            raise UserError(f"{self.root}: cannot be written: {_why(error)}") from None
 
     def _has_results(self) -> bool:
         return self.root.is_dir() and any(child.name != "run_logs" for child in self.root.iterdir())
@@ -97,9 +97,10 @@ class RunFolder:
             save_checkpoint(numbered, state)
             save_checkpoint(self.checkpoint(behavior), state)
         except OSError as error:
-            raise RunError(f"checkpoint of step {step}: {error}; the last good one is kept") from None
-        for old in sorted(folder.glob(f"{behavior}-*.pt"), key=_step_of)[:-keep]:
-            old.unlink()
+            raise RunError(f"checkpoint of step {step}: {_why(error)}; those written before are kept") from None
+        for old in _numbers(folder, behavior)[:-keep]:
+            (folder / f"{behavior}-{old}.pt").unlink()
+            (folder / f"{behavior}-{old}.onnx").unlink(missing_ok=True)
         return numbered
 
     def save_best(self, behavior: str, state: dict[str, Any]) -> None:
@@ -111,12 +112,22 @@ class RunFolder:
         try:
             save_checkpoint(self.best(behavior), state)
         except OSError as error:
-            raise RunError(f"best checkpoint: {error}; the last good one is kept") from None
+            raise RunError(f"best checkpoint: {_why(error)}; one written before is kept") from None
+
+    def write_timers(self, seconds: dict[str, float]) -> None:
+        """Write run_logs/timers.json: where the time went, seconds."""
+        write_text(self.root / "run_logs" / "timers.json", json.dumps(seconds, indent=2) + "\n")
 
     def write_status(self, status: dict[str, Any]) -> None:
         """Write run_logs/training_status.json."""
         write_text(self.root / "run_logs" / "training_status.json", json.dumps(status, indent=2) + "\n")
 
 
-def _step_of(path: Path) -> int:
-    return int(path.stem.rsplit("-", 1)[1])
+def _numbers(folder: Path, behavior: str) -> list[int]:
+    """Return the steps of the numbered checkpoints, ascending."""
+    numbers = (path.stem.removeprefix(f"{behavior}-") for path in folder.glob(f"{behavior}-*.pt"))
+    return sorted(int(number) for number in numbers if number.isdecimal())
+
+
+def _why(error: OSError) -> str:
+    return error.strerror or str(error)

@@ -9,7 +9,10 @@ LEARNING_RATE_FLOOR = 1e-10
 
 
 def scheduled(initial: float, schedule: Literal["linear", "constant"], progress: float, floor: float) -> float:
-    """Return the value at `progress` in [0, 1]: constant, or linear from `initial` to `floor`."""
-    if schedule == "constant":
+    """Return the value at `progress` in [0, 1]: constant, or linear from `initial` to `floor`.
+
+    An initial value below the floor stays as it is.
+    """
+    if schedule == "constant" or initial <= floor:
         return initial
-    return max(floor, initial + (floor - initial) * min(progress, 1.0))
+    return initial + (floor - initial) * min(progress, 1.0)

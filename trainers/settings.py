@@ -5,7 +5,7 @@ Knobs keep ML-Agents' names here; docstrings give the literature's.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from reward_shaping.settings import RewardSettings
 from unity_env.settings import (
@@ -22,7 +22,7 @@ from unity_env.settings import (
 
 Schedule = Literal["linear", "constant"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
-Discount = Annotated[float, Field(ge=0, lt=1)]
+Discount = Annotated[float, Field(ge=0, le=1)]
 
 
 def _not_yet(value: Any) -> None:
@@ -30,7 +30,13 @@ def _not_yet(value: Any) -> None:
         raise ValueError("not supported by this version; leave the key out")
 
 
+def _not_yet_true(value: bool) -> bool:
+    _not_yet(value)
+    return value
+
+
 NotYet = Annotated[None, BeforeValidator(_not_yet)]
+NotYetTrue = Annotated[bool, AfterValidator(_not_yet_true)]
 
 
 class NetworkSettings(Settings):
@@ -42,13 +48,16 @@ class NetworkSettings(Settings):
     """
 
     normalize: bool = False
-    hidden_units: PositiveInt = 128
-    num_layers: PositiveInt = 2
+    hidden_units: Annotated[PositiveInt, Field(le=16_384)] = 128
+    num_layers: Annotated[PositiveInt, Field(le=64)] = 2
     vis_encode_type: Literal["fully_connected", "match3", "simple", "nature_cnn", "resnet"] = "simple"
     memory: NotYet = None
     goal_conditioning_type: Literal["hyper", "none"] = "hyper"
     deterministic: bool = False
     activation: Literal["swish", "relu", "leaky_relu", "tanh", "elu"] = "swish"
+
+
+MAX_SAMPLES = 10_000_000  # of one update; beyond it memory, not learning, would decide
 
 
 class PpoHyperparameters(Settings):
@@ -59,14 +68,15 @@ class PpoHyperparameters(Settings):
         buffer_size: samples collected for one update, over all rows.
         beta: entropy coefficient c_2 of eq. 9.
         epsilon: clip range of eq. 7.
+        shared_critic: actor and critic share their hidden layers.
         lambd: lambda of eq. 11, GAE.
         num_epoch: K, passes over the buffer.
         value_coefficient: c_1 of eq. 9.
         max_grad_norm: the gradient's norm is clipped to this; null leaves it.
     """
 
-    batch_size: PositiveInt = 1024
-    buffer_size: PositiveInt = 10240
+    batch_size: Annotated[PositiveInt, Field(le=MAX_SAMPLES)] = 1024
+    buffer_size: Annotated[PositiveInt, Field(le=MAX_SAMPLES)] = 10240
     learning_rate: PositiveFloat = 3e-4
     learning_rate_schedule: Schedule = "linear"
     beta: NonNegativeFloat = 5e-3
@@ -75,7 +85,7 @@ class PpoHyperparameters(Settings):
     epsilon_schedule: Schedule = "linear"
     lambd: Fraction = 0.95
     num_epoch: PositiveInt = 3
-    shared_critic: NotYet = None
+    shared_critic: bool = False
     value_coefficient: NonNegativeFloat = 0.5
     max_grad_norm: PositiveFloat | None = 0.5
 
@@ -174,11 +184,11 @@ class CheckpointSettings(Settings):
 
     run_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "ppo"
     initialize_from: str | None = None
-    load_model: bool = False
+    load_model: NotYetTrue = False
     resume: bool = False
     force: bool = False
-    train_model: bool = False
-    inference: bool = False
+    train_model: NotYetTrue = False
+    inference: NotYetTrue = False
     results_dir: str = "results"
 
 
@@ -191,7 +201,17 @@ class TorchSettings(Settings):
     """
 
     device: str | None = None
-    threads: PositiveInt = 1
+    threads: Annotated[PositiveInt, Field(le=1024)] = 1
+
+
+def without_effect(behavior: BehaviorSettings) -> list[str]:
+    """Return a line for every setting that ML-Agents knows, was given, and changes nothing in this version."""
+    lines = []
+    if behavior.threaded:
+        lines.append("threaded: true has no effect in this version")
+    if behavior.network_settings.deterministic:
+        lines.append("network_settings.deterministic: true has no effect: training explores, evaluation does not")
+    return lines
 
 
 class RunSettings(Settings):

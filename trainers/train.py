@@ -16,9 +16,9 @@ from trainers.evaluate import Evaluation, evaluate
 from trainers.export.bundle import Export, best_checkpoint, export_actor
 from trainers.files import write_text
 from trainers.loop import TrainingLoop
-from trainers.resume import initial_checkpoint, initialize, load_resumed
+from trainers.resume import changed_settings, initial_checkpoint, initialize, load_resumed, restore
 from trainers.run_folder import RunFolder
-from trainers.settings import BehaviorSettings, RunSettings
+from trainers.settings import BehaviorSettings, RunSettings, without_effect
 from trainers.world import make_env, run_errors
 from trainers.yaml_file import Document
 
@@ -59,17 +59,22 @@ def train(settings: RunSettings, document: Document, display: Display) -> Traine
         resumed = load_resumed(folder, name, behavior, document) if chosen.resume else None
         if chosen.initialize_from or behavior.init_path:
             initialize(algorithm, initial_checkpoint(settings, name, behavior), name, behavior, document)
+        changed = changed_settings(folder.configuration, settings) if chosen.resume else []
         folder.prepare(name, keep=chosen.resume)
         write_text(folder.configuration, dump_settings(settings))
 
         loop = TrainingLoop(name, behavior, settings.evaluation, env, algorithm, evaluate_on, folder, display)
+        for line in without_effect(behavior):
+            display.note(line)
         display.reward_table(name, env.reward.describe())
         if resumed is None:
             loop.start(settings.env_settings.seed)
         else:
-            exact = loop.restore(resumed, settings.env_settings.seed)
-            what = "bit-exactly, simulation included" if exact else "networks and optimiser; the episodes start anew"
-            display.note(f"resumed at step {loop.step:,}: {what}")
+            exact = restore(loop, resumed, settings.env_settings.seed, folder.checkpoint(name))
+            what = "simulation included" if exact else "networks and optimiser; the episodes start anew"
+            display.note(f"resumed at step {loop.step:,}: {'bit-exactly, ' if exact and not changed else ''}{what}")
+            for line in changed:
+                display.note(f"  changed: {line}")
         display.start(name, loop.step, behavior.max_steps)
         loop.run()
         display.stop()

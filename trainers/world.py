@@ -38,7 +38,7 @@ def make_env(
     behavior, world = settings.behaviors[name], settings.env_settings
     parameters = {key: _parameter(key, value, document) for key, value in settings.environment_parameters.items()}
     if evaluation and world.sim_task and rows is None:
-        rows = min(EVALUATION_ROWS, settings.evaluation.episodes)
+        rows = EVALUATION_ROWS
     if parameters and world.sim_task:
         raise document.error(
             ("environment_parameters", next(iter(parameters))), f"{world.sim_task} has no such parameter"

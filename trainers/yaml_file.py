@@ -65,8 +65,8 @@ class Document:
         return UserError(f"{where}: {dotted(path)}: {message}" if path else f"{where}: {message}")
 
 
-def read_yaml(path: Path) -> Document:
-    """Read a file that holds one mapping.
+def read_yaml(path: Path, holds: str = "behaviors") -> Document:
+    """Read a file that holds one mapping, with the key that `holds` names.
 
     Raises:
         UserError: missing, unreadable, empty, not YAML, or not a mapping.
@@ -77,15 +77,15 @@ def read_yaml(path: Path) -> Document:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 text (byte {error.start}); expected a YAML file") from None
-    return parse_yaml(text, str(path))
+    return parse_yaml(text, str(path), holds)
 
 
-def parse_yaml(text: str, source: str) -> Document:
+def parse_yaml(text: str, source: str, holds: str = "behaviors") -> Document:
     """Parse the text of one mapping; see `read_yaml`."""
     try:
         root = yaml.compose(text, Loader=_Loader)
         if root is None:
-            raise UserError(f"{source}: is empty; expected a mapping with the key behaviors")
+            raise UserError(f"{source}: is empty; expected a mapping with the key {holds}")
         data = yaml.load(text, Loader=_Loader)  # a SafeLoader
     except yaml.MarkedYAMLError as error:
         raise UserError(_syntax_error(source, error)) from None
@@ -94,12 +94,9 @@ def parse_yaml(text: str, source: str) -> Document:
     except Exception as error:  # PyYAML's constructors raise many kinds: 2020-13-45 looks like a date to it
         raise UserError(f"{source}: not YAML: {error}") from None
     if not isinstance(data, dict):
-        raise UserError(f"{source}:1: expected a mapping with the key behaviors, found a {type(data).__name__}")
+        raise UserError(f"{source}:1: expected a mapping with the key {holds}, found a {type(data).__name__}")
     document = Document(source, data)
-    try:
-        _note_lines(root, (), document)
-    except RecursionError:
-        raise UserError(f"{source}: an alias that holds itself") from None
+    _note_lines(root, (), document, ())
     return document
 
 
@@ -158,7 +155,10 @@ def _syntax_error(source: str, error: yaml.MarkedYAMLError) -> str:
     return f"{source}:{line}: {problem}"
 
 
-def _note_lines(node: yaml.Node, path: Key, document: Document) -> None:
+def _note_lines(node: yaml.Node, path: Key, document: Document, above: tuple[yaml.Node, ...]) -> None:
+    if node in above:
+        raise document.error(path, "an alias that holds itself")
+    above = (*above, node)
     if isinstance(node, yaml.MappingNode):
         seen = set()
         for key_node, value_node in node.value:
@@ -167,11 +167,11 @@ def _note_lines(node: yaml.Node, path: Key, document: Document) -> None:
             if key in seen:
                 raise document.error(key, "stands twice")
             seen.add(key)
-            _note_lines(value_node, key, document)
+            _note_lines(value_node, key, document, above)
     elif isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
             document.lines[(*path, index)] = item.start_mark.line + 1
-            _note_lines(item, (*path, index), document)
+            _note_lines(item, (*path, index), document, above)
 
 
 def _yaml_path(loc: tuple[str | int, ...], data: Any, *, missing: bool) -> Key:

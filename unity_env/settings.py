@@ -40,8 +40,8 @@ class EnvSettings(Settings):
     env_path: str | None = None
     env_args: list[str] | None = None
     base_port: Annotated[int, Field(ge=1, le=65535)] | None = None
-    num_envs: PositiveInt = 1
-    num_areas: PositiveInt = 1
+    num_envs: Annotated[PositiveInt, Field(le=1024)] = 1
+    num_areas: Annotated[PositiveInt, Field(le=65_536)] = 1
     timeout_wait: PositiveInt = 60
     seed: Annotated[int, Field(ge=-1, le=MAX_SEED)] = -1
     max_lifetime_restarts: Annotated[int, Field(ge=-1)] = 10
@@ -49,7 +49,7 @@ class EnvSettings(Settings):
     restarts_rate_limit_period_s: PositiveInt = 60
     task: str | None = None
     side_channels: list[str] = []
-    sim_threads: Annotated[int, Field(ge=0)] = 0
+    sim_threads: Annotated[int, Field(ge=0, le=1024)] = 0
 
     @property
     def sim_task(self) -> str | None:

@@ -53,9 +53,9 @@ def test_values_are_averaged_between_two_lines(tmp_path: Path) -> None:
     log = MetricsLog(tmp_path, 0)
     log.add({"a": 1.0, "b": 5.0})
     log.add({"a": 2.0})
-    written = log.write(10, {"c": 7.0})
+    written = log.summarize(10, {"c": 7.0})
     log.add({"a": 4.0})
-    log.write(20, {})
+    log.summarize(20, {})
     log.close()
     first, second = lines_of(tmp_path)
     assert (first["step"], first["a"], first["b"], first["c"]) == (10, 1.5, 5.0, 7.0)
@@ -75,7 +75,7 @@ def test_lines_after_the_first_step_and_torn_ones_are_dropped(tmp_path: Path) ->
 def test_a_metric_that_is_no_number_does_not_break_the_json(tmp_path: Path, value: float) -> None:
     log = MetricsLog(tmp_path, 0)
     log.add({"value/explained_variance": value, "a": 1.0})
-    log.write(10, {})
+    log.summarize(10, {})
     log.close()
     text = (tmp_path / "metrics.jsonl").read_text()
     assert "NaN" not in text

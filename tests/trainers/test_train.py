@@ -34,6 +34,10 @@ SEED = "env_settings.seed"
 
 
 def metrics_of(run: Path) -> list[dict[str, float]]:
+    return [line for line in lines_of(run) if "time/steps_per_second" in line]
+
+
+def lines_of(run: Path) -> list[dict[str, float]]:
     def reject(constant: str) -> float:
         raise AssertionError(f"{constant} is not JSON")
 
@@ -62,7 +66,8 @@ def test_a_run_leaves_ml_agents_files_and_ours(undisturbed: Path) -> None:
         f"{NAME}/metrics.jsonl",
         f"{NAME}/actor/actor.onnx",
         f"{NAME}/actor/actor.json",
-        *(f"{NAME}/{NAME}-{step}.pt" for step in (512, 1024, 1536, 2048)),
+        "run_logs/timers.json",
+        *(f"{NAME}/{NAME}-{step}.{kind}" for step in (512, 1024, 1536, 2048) for kind in ("pt", "onnx")),
     }
     found = set(files_below(undisturbed))
     events = {name for name in found if name.startswith(f"{NAME}/events.out.tfevents")}
@@ -99,6 +104,13 @@ def test_metrics_are_json_lines_with_an_entry_per_term(undisturbed: Path) -> Non
         assert line["environment/episode_length"] <= 100
         terms = line["reward_per_episode/near"] + line["reward_per_episode/haste"]
         assert line["environment/episode_return"] == pytest.approx(terms, rel=1e-5)
+
+
+def test_each_evaluation_is_logged_at_its_own_step_up_to_the_last(undisturbed: Path) -> None:
+    evaluations = [line for line in lines_of(undisturbed) if "evaluation/success" in line]
+    assert evaluations[-1]["step"] == 2048
+    assert len({line["step"] for line in evaluations}) == len(evaluations)
+    assert all("losses/value_loss" not in line for line in evaluations)
 
 
 def test_tensorboard_shows_the_same_numbers(undisturbed: Path) -> None:
@@ -158,7 +170,7 @@ def test_a_resumed_run_is_the_undisturbed_run_bit_for_bit(workplace: Path, undis
 def test_evaluations_in_between_do_not_change_what_is_learned(workplace: Path, undisturbed: Path) -> None:
     run = train_tiny(workplace, "evaluated", {STEPS: 2048, "evaluation.interval": 256})
     assert difference(checkpoint_of(undisturbed)["algorithm"], checkpoint_of(run)["algorithm"]) == ""
-    assert any("evaluation/return" in line for line in metrics_of(run))
+    assert any("evaluation/return" in line for line in lines_of(run))
 
 
 def test_resume_without_a_config_takes_the_runs_own(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from torch import nn
+
+from trainers.networks import GaussianActor
 
 Metrics = dict[str, float]
 
@@ -38,7 +39,7 @@ class Algorithm(ABC):
         actor: the network that is exported.
     """
 
-    actor: nn.Module
+    actor: GaussianActor
 
     @abstractmethod
     def act(self, obs: np.ndarray, requesting: np.ndarray) -> np.ndarray:

@@ -38,7 +38,9 @@ class Ppo(Algorithm):
         torch.manual_seed(seed)
         self.actor = GaussianActor(obs_size, action_size, settings.network_settings).to(device)
         self.critic = Critic(obs_size, settings.network_settings).to(device)
-        self.parameters = [*self.actor.parameters(), *self.critic.parameters()]
+        if self.hyper.shared_critic:
+            self.critic.encoder = self.actor.encoder
+        self.parameters = list(dict.fromkeys([*self.actor.parameters(), *self.critic.parameters()]))
         self.optimizer = torch.optim.Adam(self.parameters, lr=self.hyper.learning_rate, eps=1e-5, fused=True)
         self.generator = torch.Generator().manual_seed(seed)
         self.rollout = Rollout(max(1, self.hyper.buffer_size // rows), rows, obs_size, action_size)
@@ -185,8 +187,8 @@ class Ppo(Algorithm):
 
     def _update_normalizers(self, obs: Tensor) -> None:
         """Take the rollout's observations in; after the update, so that logp and its ratio see one network."""
-        for network in (self.actor, self.critic):
-            normalizer = network.encoder.normalizer()
+        for encoder in dict.fromkeys((self.actor.encoder, self.critic.encoder)):
+            normalizer = encoder.normalizer()
             if normalizer is not None:
                 normalizer.update(obs)
 

@@ -65,7 +65,7 @@ def export_actor(folder: RunFolder, name: str, settings: RunSettings, measured: 
                     f"export of {source}: actions differ by {difference:.2e} from the trained policy, "
                     f"more than {TOLERANCE:.0e}; nothing was exported"
                 )
-            card = _actor_card(settings, name, state, source, measured, difference)
+            card = _actor_card(settings, name, state, source, _measured(measured, settings, target, state), difference)
             card["files"] = {"actor.onnx": _sha256(onnx_path)}
             (Path(made) / "actor.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
             _replace_folder(Path(made), target)
@@ -115,12 +115,28 @@ def _replace_folder(made: Path, target: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
+def _measured(
+    evaluation: Evaluation | None, settings: RunSettings, target: Path, state: dict[str, Any]
+) -> dict[str, Any] | None:
+    """Return what is known of the policy's success: the given evaluation, else what an earlier export of it says."""
+    if evaluation is not None:
+        measures = evaluation.summary()
+        return {"episodes": len(evaluation.returns), "seed": settings.evaluation.final_seed, **measures}
+    try:
+        earlier: dict[str, Any] = json.loads((target / "actor.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    same = earlier.get("provenance", {}).get("steps") == state["step"]
+    known: dict[str, Any] | None = earlier.get("success_measured") if same else None
+    return known
+
+
 def _actor_card(
     settings: RunSettings,
     name: str,
     state: dict[str, Any],
     source: Path,
-    measured: Evaluation | None,
+    measured: dict[str, Any] | None,
     difference: float,
 ) -> dict[str, Any]:
     """Describe the actor for whoever runs it: what goes in, what comes out, where it is from."""
@@ -135,7 +151,7 @@ def _actor_card(
     if task_name is not None:
         card |= _interface(all_tasks()[task_name][0], task_name)
     card["parity"] = {"samples": SAMPLES, "largest_difference": difference, "tolerance": TOLERANCE}
-    card["success_measured"] = None if measured is None else {"episodes": len(measured.returns), **measured.summary()}
+    card["success_measured"] = measured
     card["provenance"] = {
         "run_id": settings.checkpoint_settings.run_id,
         "checkpoint": source.name,

@@ -1,5 +1,6 @@
 """The actor as the ONNX network that Unity's ML-Agents package runs."""
 
+import copy
 import warnings
 from pathlib import Path
 
@@ -44,7 +45,7 @@ class UnityActor(nn.Module):
 
 def write_unity_onnx(actor: GaussianActor, path: Path) -> None:
     """Write one ONNX file, opset 15, with only the batch axis dynamic."""
-    module = UnityActor(actor).cpu().eval()
+    module = UnityActor(copy.deepcopy(actor)).cpu().eval()
     dynamic = ("obs_0", "continuous_actions", "deterministic_continuous_actions")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracing exporter is the one that knows opset 15
