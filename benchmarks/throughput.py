@@ -5,6 +5,7 @@ ratio is what counts, since absolute rates drift with the machine.
 """
 
 import argparse
+import gc
 import json
 import statistics
 import time
@@ -61,6 +62,7 @@ def measure(config: str, rows: int, steps: int, turns: int) -> dict[str, float]:
         task.reset(np.arange(rows), [np.random.default_rng(row) for row in range(rows)])
         return rate(bare, rows, steps), rate(with_env, rows, steps)
 
+    gc.freeze()  # as the training loop does
     pairs = [turn_of_both() for _ in range(turns + 1)][1:]
     ratios = [env_rate / bare_rate for bare_rate, env_rate in pairs]
     return {

@@ -106,7 +106,6 @@ class AgentRows:
 
     def receive(self, decisions: DecisionSteps, terminals: TerminalSteps) -> StepResult:
         """Turn one message into observations, rewards, two end flags and infos."""
-        self._sensors = [sensor.copy() for sensor in self._sensors]
         self._rew = np.zeros(self.num_rows, np.float32)
         self._valid = np.zeros(self.num_rows, dtype=bool)
         terminated = np.zeros(self.num_rows, dtype=bool)
@@ -165,8 +164,10 @@ class AgentRows:
         self._requesting = np.zeros(self.num_rows, dtype=bool)
         self._requesting[rows] = True
         self._idle[rows] = False
-        for mine, sensor in zip(self._sensors, obs, strict=True):
-            mine[rows] = sensor
+        if isinstance(rows, slice):
+            self._sensors = list(obs)  # every environment makes new arrays for every message
+        else:
+            self._sensors = [_with_rows(mine, rows, sensor) for mine, sensor in zip(self._sensors, obs, strict=True)]
         self._masks = None if masks is None else [self._spread(mask, rows) for mask in masks]
 
     def _rows_for(self, agent_ids: Array) -> Array | slice:
@@ -247,3 +248,10 @@ class AgentRows:
 
     def _named_signals(self, sensors: list[Array]) -> dict[str, Array]:
         return {name: sensors[index][:, where] for name, (index, where) in self.signals.items()}
+
+
+def _with_rows(old: Array, rows: Array, new: Array) -> Array:
+    """Return a copy of `old` with `new` in its rows."""
+    changed = old.copy()
+    changed[rows] = new
+    return changed

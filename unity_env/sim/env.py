@@ -17,6 +17,7 @@ from mlagents_envs.base_env import (
     TerminalSteps,
 )
 
+from unity_env.sim.episode_random import EpisodeRandom
 from unity_env.sim.tasks import TASKS, Task
 from unity_env.sim.tasks.task import ALL_ROWS, Rows
 from unity_env.spaces import SensorLayout
@@ -63,7 +64,7 @@ class SimEnv(BaseEnv):  # type: ignore[misc]  # mlagents_envs has no type inform
         self._action = np.zeros((num_areas, self.task.robot.action_size), dtype=np.float32)
         self._spec = self._behavior_spec()
         self._decisions = DecisionSteps.empty(self._spec)
-        self._terminals = TerminalSteps.empty(self._spec)
+        self._terminals = self._no_terminals = TerminalSteps.empty(self._spec)
 
     @property
     def behavior_specs(self) -> Mapping[str, BehaviorSpec]:
@@ -95,7 +96,7 @@ class SimEnv(BaseEnv):  # type: ignore[misc]  # mlagents_envs has no type inform
         ended = terminated | (self._age >= self._episode_steps)
         obs = self._sense(ALL_ROWS)
         reward = self.task.success().astype(np.float32)
-        self._terminals = TerminalSteps.empty(self._spec)
+        self._terminals = self._no_terminals
         if ended.any():
             rows = np.flatnonzero(ended)
             self._terminals = self._terminal_steps(rows, obs, reward, ~terminated[rows])
@@ -154,8 +155,8 @@ class SimEnv(BaseEnv):  # type: ignore[misc]  # mlagents_envs has no type inform
 
     def _begin_episodes(self, rows: np.ndarray) -> None:
         self.task.batch.reset(ids=rows, stage=mujoco.mjtStage.mjSTAGE_NONE)
-        rngs = [np.random.default_rng((self._seed, row, self._episode[row])) for row in rows]
-        self.task.reset(rows, rngs)
+        random = EpisodeRandom(self._seed)
+        self.task.reset(rows, (random.at(row, self._episode[row]) for row in rows))
         self.task.batch.forward(ids=rows, stage=mujoco.mjtStage.mjSTAGE_VEL)
         self._age[rows] = 0
         self._episode[rows] += 1

@@ -114,4 +114,4 @@ def test_joint_arrays_run_from_base_to_tool() -> None:
     assert arm.joint_array("max_velocity_rad_s").tolist() == [1.5, 1.5, 1.5, 2.5, 2.5, 2.5]
     assert arm.joint_array("range_rad").shape == (6, 2)
     assert arm.action_size == 6
-    assert np.isclose(arm.control.timestep_s, 0.008)
+    assert np.isclose(arm.control.timestep_s, 0.005)

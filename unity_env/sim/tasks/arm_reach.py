@@ -1,5 +1,7 @@
 """arm_reach: bring the tool tip to a random goal and hold it there."""
 
+import math
+from collections.abc import Iterable
 from functools import cached_property
 
 import numpy as np
@@ -9,8 +11,6 @@ from pydantic import BaseModel, ConfigDict
 from unity_env.sim.description import Interval, load_description
 from unity_env.sim.model import build_arm
 from unity_env.sim.tasks.task import Rows, Task
-
-_CANDIDATES = 16
 
 
 class Parameters(BaseModel):
@@ -55,33 +55,31 @@ class ArmReach(Task):
     def _shoulder_height_m(self) -> float:
         return float(self.robot.joints[0].origin_m[2] + self.robot.joints[1].origin_m[2])
 
-    def reset(self, rows: np.ndarray, rngs: list[np.random.Generator]) -> None:
+    def reset(self, rows: np.ndarray, rngs: Iterable[np.random.Generator]) -> None:
         """Start near the home pose, at rest, with a reachable goal."""
         noise = self.parameters.start_noise_rad
         home = np.asarray(self.robot.home_rad)
-        self._joint_pos[rows] = [home + rng.uniform(-noise, noise, home.size) for rng in rngs]
-        self._goal_pos[rows, 0] = [self.sample_goal(rng) for rng in rngs]
+        starts = [(home + rng.uniform(-noise, noise, home.size), self.sample_goal(rng)) for rng in rngs]
+        self._joint_pos[rows] = [joint_pos for joint_pos, _ in starts]
+        self._goal_pos[rows, 0] = [goal_pos for _, goal_pos in starts]
         for remembered in self.memory.values():
             remembered[rows] = 0
 
     def sample_goal(self, rng: np.random.Generator) -> np.ndarray:
         """Draw a goal, uniform in the described part of a spherical shell about the shoulder; (3,), m."""
         ranges = self.parameters
+        inner, outer = (bound**3 for bound in ranges.goal_radius_m)
+        low, high = ranges.goal_height_m
         while True:
-            radius_u, azimuth_u, height_u = rng.random((3, _CANDIDATES))
-            inner, outer = (bound**3 for bound in ranges.goal_radius_m)
-            radius = np.cbrt(inner + (outer - inner) * radius_u)
-            low, high = ranges.goal_azimuth_rad
-            azimuth = low + (high - low) * azimuth_u
+            radius_u, azimuth_u, height_u = rng.random(3).tolist()
+            radius = math.cbrt(inner + (outer - inner) * radius_u)
             sine = 2.0 * height_u - 1.0
-            reach = radius * np.sqrt(1.0 - sine**2)
+            reach = radius * math.sqrt(1.0 - sine**2)
             height = self._shoulder_height_m + radius * sine
-            low, high = ranges.goal_height_m
-            accepted = (height >= low) & (height <= high) & (reach >= ranges.goal_clearance_m)
-            if accepted.any():
-                first = int(accepted.argmax())
-                planar = reach[first] * np.array([np.cos(azimuth[first]), np.sin(azimuth[first])])
-                return np.append(planar, height[first])
+            if low <= height <= high and reach >= ranges.goal_clearance_m:
+                right, left = ranges.goal_azimuth_rad
+                azimuth = right + (left - right) * azimuth_u
+                return np.array([reach * math.cos(azimuth), reach * math.sin(azimuth), height])
 
     def act(self, action: np.ndarray) -> None:
         """Command joint velocities, a fraction of each joint's limit."""

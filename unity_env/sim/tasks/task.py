@@ -1,6 +1,7 @@
 """What a task is: start states, components, the end of an episode. Physics is below it, the clock above it."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 
 import numpy as np
 from mujoco.batch import Batch
@@ -40,8 +41,8 @@ class Task(ABC):
         return self.robot.select(self.description.signals)
 
     @abstractmethod
-    def reset(self, rows: np.ndarray, rngs: list[np.random.Generator]) -> None:
-        """Write a random start state into `rows`, row i from rngs[i] alone."""
+    def reset(self, rows: np.ndarray, rngs: Iterable[np.random.Generator]) -> None:
+        """Write a random start state into `rows`, each from its own generator, which is good until the next one's."""
 
     @abstractmethod
     def act(self, action: np.ndarray) -> None:
