@@ -19,7 +19,7 @@ EPISODES, HELD_OUT = 100, 3_000_000
 def test_ppo_learns_arm_reach_and_chance_does_not(tmp_path: Path) -> None:
     options = {
         "env_settings.seed": 11,
-        "evaluation.success_threshold": 0.9,
+        "evaluation.success_threshold": 0.97,
         "evaluation.final_episodes": EPISODES,
         "evaluation.final_seed": HELD_OUT,
         "checkpoint_settings.results_dir": str(tmp_path),

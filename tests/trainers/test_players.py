@@ -58,8 +58,10 @@ class Run:
     left: list[int]
 
     def metrics(self) -> list[dict[str, Any]]:
+        """Return the summaries; evaluations have lines of their own."""
         path = self.folder / NAME / "metrics.jsonl"
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        return [line for line in lines if "time/steps_per_second" in line]
 
 
 def train(folder: Path, settings: Mapping[str, Any]) -> Run:
