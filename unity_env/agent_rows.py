@@ -122,7 +122,7 @@ class AgentRows:
 
     def state_dict(self) -> dict[str, Any]:
         """What the next steps depend on, while every agent waits for an action."""
-        return {"agent_ids": self._agent_ids.copy(), "pending_reward": self._pending_reward.copy()}
+        return {"pending_reward": self._pending_reward.copy()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue where `state_dict` was taken; call after `begin` with that moment's decisions."""

@@ -52,7 +52,7 @@ class SimEnv(BaseEnv):  # type: ignore[misc]  # mlagents_envs has no type inform
             raise ValueError(f"num_areas: {num_areas} is below 1")
         self.task: Task = TASKS[task_name](num_areas, threads)
         self.num_areas = num_areas
-        self._seed = seed
+        self._random = EpisodeRandom(seed)
         self._substeps = self.task.robot.control.substeps
         self._episode_steps = round(self.task.description.episode_s / self.task.robot.control.period_s)
         self._sensors = {"observation": self.task.observation, "signals": self.task.signals}
@@ -78,7 +78,7 @@ class SimEnv(BaseEnv):  # type: ignore[misc]  # mlagents_envs has no type inform
 
     def reseed(self, seed: int) -> None:
         """Let the episodes after the next reset depend on `seed`."""
-        self._seed = seed
+        self._random = EpisodeRandom(seed)
         self._episode[:] = 0
 
     def reset(self) -> None:
@@ -131,7 +131,7 @@ class SimEnv(BaseEnv):  # type: ignore[misc]  # mlagents_envs has no type inform
         """Everything that the next steps depend on, as arrays."""
         batch = self.task.batch
         return {
-            "seed": self._seed,
+            "seed": self._random.seed,
             "age": self._age.copy(),
             "episode": self._episode.copy(),
             "physics": {name: np.array(batch.bind(name)) for name in _STATE_FIELDS},
@@ -141,7 +141,7 @@ class SimEnv(BaseEnv):  # type: ignore[misc]  # mlagents_envs has no type inform
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue exactly where `state_dict` was taken."""
-        self._seed = state["seed"]
+        self._random = EpisodeRandom(state["seed"])
         self._age[:] = state["age"]
         self._episode[:] = state["episode"]
         for name in _STATE_FIELDS:
@@ -155,8 +155,7 @@ class SimEnv(BaseEnv):  # type: ignore[misc]  # mlagents_envs has no type inform
 
     def _begin_episodes(self, rows: np.ndarray) -> None:
         self.task.batch.reset(ids=rows, stage=mujoco.mjtStage.mjSTAGE_NONE)
-        random = EpisodeRandom(self._seed)
-        self.task.reset(rows, (random.at(row, self._episode[row]) for row in rows))
+        self.task.reset(rows, (self._random.at(row, self._episode[row]) for row in rows))
         self.task.batch.forward(ids=rows, stage=mujoco.mjtStage.mjSTAGE_VEL)
         self._age[rows] = 0
         self._episode[rows] += 1

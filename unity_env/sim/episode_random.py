@@ -14,6 +14,7 @@ class EpisodeRandom:
     """
 
     def __init__(self, seed: int) -> None:
+        self.seed = seed
         self._philox = np.random.Philox(key=seed)
         self._state = self._philox.state
         self._generator = np.random.Generator(self._philox)
