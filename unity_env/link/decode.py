@@ -5,9 +5,8 @@ cannot be right (a changed shape) or says less when it refuses (NaN without agen
 be channels-first, as Unity's package sends them since 3.0: the client 0.28.0 refuses those.
 """
 
-from collections.abc import Callable, Sequence
-from itertools import chain
-from operator import attrgetter, itemgetter
+from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -18,9 +17,17 @@ from unity_env.link.sensors import SensorReader, all_finite, name_non_finite
 
 Array = np.ndarray
 
-_INTEGERS = tuple(map(attrgetter, ("id", "group_id", "done", "max_step_reached")))
-_REWARDS = tuple(map(attrgetter, ("reward", "group_reward")))
-_OBSERVATIONS = attrgetter("observations")
+_RECORD = np.dtype(
+    [
+        ("id", np.int32),
+        ("group_id", np.int32),
+        ("done", np.bool_),
+        ("max_step_reached", np.bool_),
+        ("reward", np.float32),
+        ("group_reward", np.float32),
+    ]
+)
+_record = attrgetter(*_RECORD.names or ())
 
 
 class BehaviorDecoder:
@@ -58,41 +65,44 @@ class BehaviorDecoder:
         agents = list(agents)
         if not agents:
             return DecisionSteps.empty(self._spec), self._no_terminals
-        ids, group_ids, done, interrupted = _columns(agents, _INTEGERS, np.int32)
-        rewards = _columns(agents, _REWARDS, np.float32)
-        if not all_finite(rewards):
-            self._name_bad_reward(rewards, ids)
-        rew, group_rew = rewards
+        records = np.fromiter(map(_record, agents), _RECORD, len(agents))
+        ids, rewards, group_rewards = records["id"], records["reward"], records["group_reward"]
+        self._check_rewards(rewards, group_rewards, ids)
         obs = self._observations(agents, ids)
-        if not np.count_nonzero(done):
-            decisions = DecisionSteps(obs, rew, ids, self._action_mask(agents), group_ids, group_rew)
-            return decisions, self._no_terminals
-        ended = done.astype(np.bool_)
+        ended = records["done"]
+        if not np.count_nonzero(ended):
+            mask = self._action_mask(agents)
+            return DecisionSteps(obs, rewards, ids, mask, records["group_id"], group_rewards), self._no_terminals
         going = ~ended
-        mask = self._action_mask([agent for agent in agents if not agent.done])
+        left = records[going]
         decisions = DecisionSteps(
-            [sensor[going] for sensor in obs], rew[going], ids[going], mask, group_ids[going], group_rew[going]
+            [sensor[going] for sensor in obs],
+            left["reward"],
+            left["id"],
+            self._action_mask([agent for agent in agents if not agent.done]),
+            left["group_id"],
+            left["group_reward"],
         )
+        over = records[ended]
         terminals = TerminalSteps(
             [sensor[ended] for sensor in obs],
-            rew[ended],
-            interrupted[ended].astype(np.bool_),
-            ids[ended],
-            group_ids[ended],
-            group_rew[ended],
+            over["reward"],
+            over["max_step_reached"],
+            over["id"],
+            over["group_id"],
+            over["group_reward"],
         )
         return decisions, terminals
 
     def _observations(self, agents: Sequence[Any], ids: Array) -> list[Array]:
-        rows = list(map(_OBSERVATIONS, agents))
-        counts = list(map(len, rows))
-        fewest = min(counts)
+        rows = [agent.observations for agent in agents]
+        fewest = min(map(len, rows))
         if fewest < len(self._sensors):
+            agent = ids[[len(row) for row in rows].index(fewest)]
             raise ObservationShapeError(
-                f"behavior {self._behavior}, agent {ids[counts.index(fewest)]}: {fewest} observations, "
-                f"announced were {len(self._sensors)}"
+                f"behavior {self._behavior}, agent {agent}: {fewest} observations, announced were {len(self._sensors)}"
             )
-        return [sensor.read(list(map(itemgetter(index), rows)), ids) for index, sensor in enumerate(self._sensors)]
+        return [sensor.read([row[index] for row in rows], ids) for index, sensor in enumerate(self._sensors)]
 
     def _action_mask(self, deciding: Sequence[Any]) -> list[Array] | None:
         """Return an (N, branch size) array per branch, True = unavailable; without a mask an agent may do anything."""
@@ -104,13 +114,7 @@ class BehaviorDecoder:
         table = np.frombuffer(bytearray().join(rows), dtype=np.bool_).reshape(len(rows), size)
         return np.split(table, np.cumsum(self._branches)[:-1], axis=1)
 
-    def _name_bad_reward(self, rewards: Array, ids: Array) -> None:
-        for values, name in zip(rewards, ("reward", "group reward"), strict=True):
+    def _check_rewards(self, rewards: Array, group_rewards: Array, ids: Array) -> None:
+        for values, name in ((rewards, "reward"), (group_rewards, "group reward")):
             if not all_finite(values):
                 raise NonFiniteError(name_non_finite(values, ids, f"behavior {self._behavior}, {name}"))
-
-
-def _columns(agents: Sequence[Any], fields: Sequence[Callable[[Any], Any]], dtype: type[np.generic]) -> Array:
-    """Return (fields, agents)."""
-    values = chain.from_iterable([map(field, agents) for field in fields])
-    return np.fromiter(values, dtype, len(fields) * len(agents)).reshape(len(fields), len(agents))
