@@ -19,7 +19,7 @@ check: .venv/installed-dev
 	$(BIN)/lint-imports
 
 bench: .venv/installed-dev
-	$(BIN)/python benchmarks/throughput.py
+	$(BIN)/python benchmarks/sim.py
 	$(BIN)/python benchmarks/arm_reach.py
 	$(BIN)/python benchmarks/link.py
 

@@ -121,7 +121,7 @@ def files_below(folder: Path) -> dict[str, bytes]:
 
 def make_rows(task: str, rows: int, seed: int = 0, threads: int = 1) -> UnityVectorEnv:
     env = SimEnv(task, rows, seed, threads)
-    return UnityVectorEnv(env, layouts=env.layouts[env.task.behavior])
+    return UnityVectorEnv(env, layouts=env.layouts[env.task.roles[0].behavior])
 
 
 def sim_of(env: UnityVectorEnv) -> SimEnv:

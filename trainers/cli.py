@@ -109,11 +109,12 @@ def export(run: Run, results_dir: ResultsDir = None) -> None:
 @tasks_app.command("list")
 def list_tasks() -> None:
     """List the tasks."""
-    from unity_env.sim.description import all_tasks  # noqa: PLC0415
+    from unity_env.sim.role import all_roles  # noqa: PLC0415
 
     table = Table("task", "robot", "behavior", "meaning")
-    for name, (robot, task) in all_tasks().items():
-        table.add_row(name, robot.name, task.behavior, task.meaning)
+    for name, roles in all_roles().items():
+        for role in roles:
+            table.add_row(name, role.robot.name, role.behavior, role.task.meaning)
     Console(highlight=False).print(table)
 
 
@@ -123,14 +124,17 @@ def show_task(
     picture: Annotated[Path | None, typer.Option(help="Also render it to this PNG file.")] = None,
 ) -> None:
     """Show what a task observes, commands and signals."""
-    from trainers.task_table import print_task  # noqa: PLC0415
-    from unity_env.sim.description import all_tasks  # noqa: PLC0415
+    from trainers.task_table import print_environment_parameters, print_task  # noqa: PLC0415
+    from unity_env.sim.role import roles_of  # noqa: PLC0415
 
-    known = all_tasks()
-    if task not in known:
-        raise UserError(f"{task}: no such task, known are {', '.join(known)}")
-    robot, description = known[task]
-    print_task(Console(highlight=False), task, robot, description)
+    try:
+        roles = roles_of(task)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    console = Console(highlight=False)
+    for role in roles:
+        print_task(console, role)
+    print_environment_parameters(console, roles)
     if picture is not None:
         _render(task, picture)
 

@@ -13,8 +13,8 @@ from trainers.yaml_file import Document
 from unity_env.link.errors import LinkError, PortTakenError
 from unity_env.make import make_vector_env
 from unity_env.settings import Curriculum, EnvironmentParameter, EnvSettings, Sampler
-from unity_env.sim.description import all_tasks
-from unity_env.spaces import Layouts, SensorLayout
+from unity_env.sim.role import find_role
+from unity_env.spaces import Layouts
 
 EVALUATION_ROWS = 50
 
@@ -39,10 +39,6 @@ def make_env(
     parameters = {key: _parameter(key, value, document) for key, value in settings.environment_parameters.items()}
     if evaluation and world.sim_task and rows is None:
         rows = EVALUATION_ROWS
-    if parameters and world.sim_task:
-        raise document.error(
-            ("environment_parameters", next(iter(parameters))), f"{world.sim_task} has no such parameter"
-        )
     run = settings.checkpoint_settings
     try:
         env = make_vector_env(
@@ -50,15 +46,14 @@ def make_env(
             name,
             engine=settings.engine_settings,
             parameters=parameters,
-            layouts=_described_layouts(world, document),
+            layouts=_described_layouts(world, name, document),
             signals=behavior.signals,
             rows=rows,
             log_folder=Path(run.results_dir) / run.run_id / "run_logs",
             first_worker=world.num_envs if evaluation else 0,
         )
     except ValueError as error:
-        at = ("behaviors", name) if str(error).startswith(("behavior", "signal ")) else ("env_settings", "env_path")
-        raise document.error(at, str(error)) from None
+        raise document.error(_culprit(name, str(error)), str(error)) from None
     except UnityException as error:
         if isinstance(error, LinkError) and not isinstance(error, PortTakenError):
             raise
@@ -82,20 +77,28 @@ def run_errors(name: str, document: Document) -> Iterator[None]:
         raise RunError(str(error)) from None
 
 
+def _culprit(name: str, message: str) -> tuple[str, ...]:
+    """Return the path of the setting that an environment's complaint is about."""
+    kind, _, rest = message.partition(" ")
+    if kind in ("behavior", "signal"):
+        return ("behaviors", name)
+    if message.startswith("environment parameter "):
+        return ("environment_parameters", rest.split()[1].rstrip(":"))
+    return ("env_settings", "env_path")
+
+
 def _reward_path(name: str, error: RewardError) -> tuple[str, ...]:
     return ("behaviors", name, "reward_shaping", *error.path)
 
 
-def _described_layouts(world: EnvSettings, document: Document) -> Layouts | None:
+def _described_layouts(world: EnvSettings, name: str, document: Document) -> Layouts | None:
     """Return the sensors of the described task that a player is said to have; None where nothing is said."""
     if world.task is None:
         return None
-    known = all_tasks()
-    if world.task not in known:
-        raise document.error(("env_settings", "task"), f"unknown task {world.task}, known are {', '.join(known)}")
-    robot, task = known[world.task]
-    sensors = {"observation": task.observation, "signals": task.signals}
-    return {sensor: SensorLayout(robot.select(names)) for sensor, names in sensors.items()}
+    try:
+        return find_role(world.task, name).layouts
+    except ValueError as error:
+        raise document.error(("env_settings", "task"), str(error)) from None
 
 
 def _parameter(name: str, value: EnvironmentParameter, document: Document) -> float | Sampler:

@@ -11,7 +11,7 @@ from unity_env.link.environment import UnityPlayer
 from unity_env.link.pool import PlayerPool, RestartLimits
 from unity_env.settings import MAX_SEED, EngineSettings, EnvSettings, Sampler, SignalSlice
 from unity_env.spaces import Layouts
-from unity_env.vector_env import UnityVectorEnv
+from unity_env.vector_env import UnityVectorEnv, find_behavior
 
 Parameters = Mapping[str, float | Sampler]
 
@@ -107,11 +107,10 @@ def make_vector_env(  # noqa: PLR0913  # the sections of a run's YAML
         return _or_close(players, lambda: UnityVectorEnv(players, behavior, layouts, rows, signals))
     from unity_env.sim.env import SimEnv  # noqa: PLC0415  # MuJoCo is loaded only where it simulates
 
-    if parameters:
-        raise ValueError(f"{settings.sim_task} has no environment parameter {next(iter(parameters))}")
     count = settings.num_envs * settings.num_areas if rows is None else rows
-    env = SimEnv(settings.sim_task, count, max(settings.seed, 0), settings.sim_threads)
-    layouts = env.layouts[env.task.behavior] if layouts is None else layouts
+    env = SimEnv(settings.sim_task, count, max(settings.seed, 0), settings.sim_threads, parameters)
+    if layouts is None:
+        layouts = env.layouts[find_behavior(env, behavior)]
     return UnityVectorEnv(env, behavior, layouts, None, signals)
 
 

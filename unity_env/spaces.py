@@ -24,6 +24,7 @@ class Component:
         frame: the coordinate frame they are given in.
         limit: interval that holds every value.
         meaning: one line for a person.
+        noise: standard deviation that `sensor_noise: 1` gives it where it is observed, in its unit.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Component:
     frame: str
     limit: tuple[float, float]
     meaning: str
+    noise: float = 0.0
 
 
 class SensorLayout:

@@ -18,8 +18,8 @@ from tests.processes import processes_with, wait_until
 from tests.unity_env.link.stand_in import free_port
 from trainers.checkpoint import load_checkpoint
 from trainers.metrics import MetricsLog
-from unity_env.sim.description import all_tasks
 from unity_env.sim.player import write_build
+from unity_env.sim.role import find_role
 
 STEPS = f"{BEHAVIOR}.max_steps"
 GOAL = "goal_distance"
@@ -234,8 +234,7 @@ def test_a_missing_build_is_one_line(build: Path, tmp_path: Path) -> None:
 
 def goal_slice() -> dict[str, Any]:
     """Where the goal's distance lies in the player's `signals` sensor."""
-    robot, task = all_tasks()["arm_reach"]
-    start = sum(part.size for part in robot.select(task.signals[: task.signals.index(GOAL)]))
+    start = find_role("arm_reach", "RobotArm").layouts["signals"].slices[GOAL].start
     return {"sensor": "signals", "start": start, "size": 1}
 
 

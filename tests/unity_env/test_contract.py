@@ -14,6 +14,7 @@ from gymnasium.vector.utils import batch_space
 from tests.helpers import difference, leaves, make_rows, sim_of
 from unity_env import UnityGymEnv, UnityVectorEnv
 from unity_env.sim.env import SimEnv
+from unity_env.sim.role import shared_control
 from unity_env.sim.tasks import TASKS
 
 Array = np.ndarray
@@ -47,8 +48,8 @@ def full_speed(_: np.random.Generator, t: int, env: UnityVectorEnv) -> Array:
 
 
 def limit_of(env: UnityVectorEnv) -> int:
-    task = sim_of(env).task
-    return round(task.description.episode_s / task.robot.control.period_s)
+    control, episode_s = shared_control(sim_of(env).task.roles)
+    return round(episode_s / control.period_s)
 
 
 def roll(env: UnityVectorEnv, steps: int, seed: int = 3) -> list[Any]:
@@ -80,7 +81,7 @@ def test_signals_come_under_their_described_names_and_sizes(task: str, rows: int
     env = make_rows(task, rows)
     _, at_reset = env.reset(seed=0)
     *_, after = env.step(np.zeros(shape_of(env), np.float32))
-    described = {part.name: (rows, part.size) for part in sim_of(env).task.signals}
+    described = {part.name: (rows, part.size) for part in sim_of(env).task.roles[0].sensors["signals"]}
     for infos in (at_reset, after):
         assert {name: value.shape for name, value in infos["signals"].items()} == described
     assert "success" in described
@@ -90,7 +91,7 @@ def test_action_space_is_the_unit_box_of_the_described_size(task: str) -> None:
     env = make_rows(task, 1)
     space = env.single_action_space
     assert isinstance(space, spaces.Box)
-    assert space.shape == (sim_of(env).task.robot.action_size,)
+    assert space.shape == (sim_of(env).task.roles[0].command_size,)
     assert (space.low == -1).all()
     assert (space.high == 1).all()
 
@@ -105,7 +106,7 @@ def test_everything_sensed_is_finite_and_inside_its_bounds(task: str, rows: int,
     env = make_rows(task, rows)
     obs, infos = env.reset(seed=1)
     rng = np.random.default_rng(2)
-    limits = {part.name: part.limit for part in sim_of(env).task.signals}
+    limits = {part.name: part.limit for part in sim_of(env).task.roles[0].sensors["signals"]}
     for t in range(500):
         assert env.observation_space.contains(obs), (t, obs)
         for name, (low, high) in limits.items():
@@ -317,7 +318,7 @@ def test_gymnasiums_own_checker_has_no_complaint(task: str) -> None:
     env = SimEnv(task, 1)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        check_env(UnityGymEnv(env, layouts=env.layouts[env.task.behavior]), skip_render_check=True)
+        check_env(UnityGymEnv(env, layouts=env.layouts[env.task.roles[0].behavior]), skip_render_check=True)
 
 
 def test_nothing_but_a_behavior_of_the_scene_is_accepted(task: str) -> None:

@@ -21,7 +21,7 @@ from trainers.files import write_atomically
 from trainers.networks import GaussianActor
 from trainers.run_folder import RunFolder
 from trainers.settings import RunSettings
-from unity_env.sim.description import RobotDescription, all_tasks
+from unity_env.sim.role import Role, find_role
 
 SCHEMA_VERSION = 1
 
@@ -149,7 +149,7 @@ def _actor_card(
     }
     task_name = settings.env_settings.sim_task or settings.env_settings.task
     if task_name is not None:
-        card |= _interface(all_tasks()[task_name][0], task_name)
+        card |= _interface(find_role(task_name, name))
     card["parity"] = {"samples": SAMPLES, "largest_difference": difference, "tolerance": TOLERANCE}
     card["success_measured"] = measured
     card["provenance"] = {
@@ -168,18 +168,18 @@ def _actor_card(
     return card
 
 
-def _interface(robot: RobotDescription, task_name: str) -> dict[str, Any]:
+def _interface(role: Role) -> dict[str, Any]:
     """Return what a robot's program must feed in and what it gets back, in order."""
-    task = robot.tasks[task_name]
+    robot = role.robot
     return {
         "robot": robot.name,
-        "task": task_name,
+        "task": role.task_name,
         "control_period_s": robot.control.period_s,
-        "observation": [asdict(part) for part in robot.select(task.observation)],
+        "observation": [asdict(part) for part in role.sensors["observation"]],
         "action": [
-            asdict(part.named(action))
-            | {"scale_to_si": robot.joint_array("max_velocity_rad_s").tolist(), "si_unit": "rad/s"}
-            for action, part in robot.action.items()
+            asdict(part)
+            | {"scale_to_si": robot.action_scale(part.name).tolist(), "si_unit": robot.action[part.name].si_unit}
+            for part in role.action
         ],
     }
 

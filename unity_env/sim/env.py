@@ -1,23 +1,17 @@
-"""The embedded simulation as an ML-Agents environment: one behavior, an agent per row."""
+"""The embedded simulation as an ML-Agents environment: a task in many rows, an agent per row and behavior."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import mujoco
 import numpy as np
-from mlagents_envs.base_env import (
-    ActionSpec,
-    ActionTuple,
-    BaseEnv,
-    BehaviorSpec,
-    DecisionSteps,
-    DimensionProperty,
-    ObservationSpec,
-    ObservationType,
-    TerminalSteps,
-)
+from mlagents_envs.base_env import ActionTuple, BaseEnv, BehaviorSpec, DecisionSteps, TerminalSteps
 
+from unity_env.settings import Sampler
+from unity_env.sim.agents import RoleAgents
 from unity_env.sim.episode_random import EpisodeRandom
+from unity_env.sim.randomization import Randomization
+from unity_env.sim.role import shared_control
 from unity_env.sim.tasks import TASKS, Task
 from unity_env.sim.tasks.task import ALL_ROWS, Rows
 from unity_env.spaces import SensorLayout
@@ -26,106 +20,123 @@ _STATE_FIELDS = (
     "time", "qpos", "qvel", "act", "qacc_warmstart", "ctrl", "qfrc_applied", "xfrc_applied", "eq_active",
     "mocap_pos", "mocap_quat",
 )  # fmt: skip
+_NOISE = 2  # purpose of random numbers
 
 
 class SimEnv(BaseEnv):  # type: ignore[misc]  # mlagents_envs has no type information
-    """`num_areas` copies of a task, each with one agent whose id is its row.
+    """`num_areas` copies of a task, each with one agent per behavior.
 
     Behaves as a Unity scene does whose agents decide at every control period: an agent that ends its episode
     sends a terminal record and, in the same step, the first decision of its next episode. The episode k of
-    row i is a function of (seed, i, k) alone, whatever the policy did before.
+    row i is a function of (seed, i, k) and of the environment parameters, whatever the policy did before.
 
     Args:
         task_name: a key of `unity_env.sim.tasks.TASKS`.
         num_areas: number of rows.
         seed: seeds every start state.
         threads: simulation threads, 0 for all cores; results do not depend on it.
+        parameters: environment parameters, see `set_parameters`.
 
     Raises:
-        ValueError: unknown task, or a number of areas below 1.
+        ValueError: unknown task, a number of areas below 1, or a parameter that does not fit.
     """
 
-    def __init__(self, task_name: str, num_areas: int = 64, seed: int = 0, threads: int = 0) -> None:
+    def __init__(
+        self,
+        task_name: str,
+        num_areas: int = 64,
+        seed: int = 0,
+        threads: int = 0,
+        parameters: Mapping[str, float | Sampler] | None = None,
+    ) -> None:
         if task_name not in TASKS:
             raise ValueError(f"sim:{task_name}: unknown task, known are {', '.join(sorted(TASKS))}")
         if num_areas < 1:
             raise ValueError(f"num_areas: {num_areas} is below 1")
-        self.task: Task = TASKS[task_name](num_areas, threads)
+        self.task: Task = TASKS[task_name](task_name, num_areas, threads)
         self.num_areas = num_areas
         self._random = EpisodeRandom(seed)
-        self._substeps = self.task.robot.control.substeps
-        self._episode_steps = round(self.task.description.episode_s / self.task.robot.control.period_s)
-        self._sensors = {"observation": self.task.observation, "signals": self.task.signals}
-        self._agent_ids = _read_only(np.arange(num_areas, dtype=np.int32))
-        self._no_group = _read_only(np.zeros(num_areas, dtype=np.int32))
-        self._no_group_reward = _read_only(np.zeros(num_areas, dtype=np.float32))
+        self._randomization = Randomization(self.task)
+        self._randomization.set(parameters or {})
+        control, episode_s = shared_control(self.task.roles)
+        self._substeps = control.substeps
+        self._episode_steps = round(episode_s / control.period_s)
         self._age = np.zeros(num_areas, dtype=np.int64)
         self._episode = np.zeros(num_areas, dtype=np.int64)
-        self._action = np.zeros((num_areas, self.task.robot.action_size), dtype=np.float32)
-        self._spec = self._behavior_spec()
-        self._decisions = DecisionSteps.empty(self._spec)
-        self._terminals = self._no_terminals = TerminalSteps.empty(self._spec)
+        self._agents = {
+            role.behavior: RoleAgents(role, num_areas, index * num_areas) for index, role in enumerate(self.task.roles)
+        }
 
     @property
     def behavior_specs(self) -> Mapping[str, BehaviorSpec]:
         """Behavior name -> specification."""
-        return {self.task.behavior: self._spec}
+        return {role.behavior: role.spec for role in self.task.roles}
 
     @property
     def layouts(self) -> Mapping[str, Mapping[str, SensorLayout]]:
         """Behavior name -> sensor name -> its components in order."""
-        return {self.task.behavior: {name: SensorLayout(parts) for name, parts in self._sensors.items()}}
+        return {role.behavior: role.layouts for role in self.task.roles}
 
     def reseed(self, seed: int) -> None:
         """Let the episodes after the next reset depend on `seed`."""
         self._random = EpisodeRandom(seed)
         self._episode[:] = 0
 
+    def set_parameters(self, parameters: Mapping[str, float | Sampler]) -> None:
+        """Give environment parameters to the episodes that begin from now on; those left out get their default.
+
+        Raises:
+            ValueError: an unknown parameter, or a value outside its described range.
+        """
+        self._randomization.set(parameters)
+
     def reset(self) -> None:
         """Start a new episode in every row."""
         self._begin_episodes(np.arange(self.num_areas))
-        self._decisions = self._decision_steps(self._sense(ALL_ROWS), np.zeros(self.num_areas, np.float32))
-        self._terminals = TerminalSteps.empty(self._spec)
+        for behavior, obs in self._sense(ALL_ROWS).items():
+            self._agents[behavior].request(obs, np.zeros(self.num_areas, np.float32))
 
     def step(self) -> None:
         """Advance every row by one control period."""
-        self.task.act(np.clip(self._action, -1.0, 1.0))
+        latency = np.rint(self._randomization.values["action_latency"]).astype(np.int64)
+        self.task.act({behavior: agents.take_command(latency) for behavior, agents in self._agents.items()})
+        self._randomization.push(self._random, self._episode, self._age)
         self.task.batch.step(nstep=self._substeps, stage=mujoco.mjtStage.mjSTAGE_VEL)
         self._age += 1
         terminated = self.task.after_physics()
-        ended = terminated | (self._age >= self._episode_steps)
-        obs = self._sense(ALL_ROWS)
-        reward = self.task.success().astype(np.float32)
-        self._terminals = self._no_terminals
-        if ended.any():
-            rows = np.flatnonzero(ended)
-            self._terminals = self._terminal_steps(rows, obs, reward, ~terminated[rows])
-            self._begin_episodes(rows)
-            for sensor, restarted in zip(obs, self._sense(rows), strict=True):
-                sensor[rows] = restarted
-            reward[rows] = 0.0
-        self._decisions = self._decision_steps(obs, reward)
-        self._action[:] = 0.0
+        ended = np.flatnonzero(terminated | (self._age >= self._episode_steps))
+        sensed, success = self._sense(ALL_ROWS), self.task.success()
+        rewards = {behavior: solved.astype(np.float32) for behavior, solved in success.items()}
+        for behavior, agents in self._agents.items():
+            agents.request(sensed[behavior], rewards[behavior])
+            if len(ended):
+                agents.end(ended, sensed[behavior], rewards[behavior], ~terminated[ended])
+        if len(ended):
+            self._begin_episodes(ended)
+            for behavior, restarted in self._sense(ended).items():
+                rewards[behavior][ended] = 0.0
+                for sensor, values in zip(sensed[behavior], restarted, strict=True):
+                    sensor[ended] = values
 
     def get_steps(self, behavior_name: str) -> tuple[DecisionSteps, TerminalSteps]:
         """Return the decision requests and the ended episodes of the last step."""
-        self._check_behavior(behavior_name)
-        return self._decisions, self._terminals
+        agents = self._of(behavior_name)
+        return agents.decisions, agents.terminals
 
     def set_actions(self, behavior_name: str, action: ActionTuple) -> None:
-        """Set the next action of every agent, (num_areas, size) in [-1, 1]; values beyond are clipped."""
-        self._check_behavior(behavior_name)
-        self._spec.action_spec._validate_action(action, self.num_areas, behavior_name)
-        self._action[:] = action.continuous
+        """Set the next action of every agent; continuous values beyond [-1, 1] are clipped."""
+        self._of(behavior_name).set_actions(action)
 
     def set_action_for_agent(self, behavior_name: str, agent_id: int, action: ActionTuple) -> None:
         """Set the next action of one agent, (1, size)."""
-        self._check_behavior(behavior_name)
-        self._spec.action_spec._validate_action(action, 1, behavior_name)
-        self._action[agent_id] = action.continuous[0]
+        self._of(behavior_name).set_action(agent_id, action)
 
     def close(self) -> None:
         """Nothing to release: the threads end with the object."""
+
+    def stats(self) -> dict[str, float]:
+        """Return the mean of each sampled environment parameter over the episodes begun since the last call."""
+        return self._randomization.stats()
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next steps depend on, as arrays."""
@@ -134,68 +145,57 @@ class SimEnv(BaseEnv):  # type: ignore[misc]  # mlagents_envs has no type inform
             "seed": self._random.seed,
             "age": self._age.copy(),
             "episode": self._episode.copy(),
+            "parameters": {name: values.copy() for name, values in self._randomization.values.items()},
             "physics": {name: np.array(batch.bind(name)) for name in _STATE_FIELDS},
-            "sensors": [sensor.copy() for sensor in self._decisions.obs],
+            "agents": {behavior: agents.state_dict() for behavior, agents in self._agents.items()},
             "memory": {name: value.copy() for name, value in self.task.memory.items()},
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue exactly where `state_dict` was taken."""
+        """Continue exactly where `state_dict` was taken, under the parameters of this environment."""
         self._random = EpisodeRandom(state["seed"])
         self._age[:] = state["age"]
         self._episode[:] = state["episode"]
+        for name, values in self._randomization.values.items():
+            values[:] = state["parameters"][name]
+        self._randomization.apply(np.arange(self.num_areas))
         for name in _STATE_FIELDS:
             self.task.batch.bind(name)[:] = state["physics"][name]
         for name, value in self.task.memory.items():
             value[:] = state["memory"][name]
         self.task.batch.forward(stage=mujoco.mjtStage.mjSTAGE_VEL)
-        sensors = [np.array(sensor) for sensor in state["sensors"]]
-        self._decisions = self._decision_steps(sensors, np.zeros(self.num_areas, np.float32))
-        self._terminals = TerminalSteps.empty(self._spec)
+        for behavior, agents in self._agents.items():
+            agents.load_state_dict(state["agents"][behavior])
 
     def _begin_episodes(self, rows: np.ndarray) -> None:
         self.task.batch.reset(ids=rows, stage=mujoco.mjtStage.mjSTAGE_NONE)
-        self.task.reset(rows, (self._random.at(row, self._episode[row]) for row in rows))
+        rngs = (self._random.at(row, self._episode[row]) for row in rows)
+        self.task.reset(rows, self._randomization.episodes(rows, rngs))
+        self._randomization.apply(rows)
         self.task.batch.forward(ids=rows, stage=mujoco.mjtStage.mjSTAGE_VEL)
+        for agents in self._agents.values():
+            agents.forget(rows)
         self._age[rows] = 0
         self._episode[rows] += 1
 
-    def _sense(self, rows: Rows) -> list[np.ndarray]:
-        components = self.task.components(rows)
-        return [
-            np.concatenate([components[part.name] for part in parts], axis=1, dtype=np.float32)
-            for parts in self._sensors.values()
-        ]
+    def _sense(self, rows: Rows) -> dict[str, list[np.ndarray]]:
+        """Return behavior -> its sensors."""
+        measured, success = self.task.components(rows), self.task.success()
+        return {
+            behavior: agents.sense(measured[behavior], success[behavior], rows, self._noise(agents, index, rows))
+            for index, (behavior, agents) in enumerate(self._agents.items())
+        }
 
-    def _decision_steps(self, obs: list[np.ndarray], reward: np.ndarray) -> DecisionSteps:
-        return DecisionSteps(obs, reward, self._agent_ids, None, self._no_group, self._no_group_reward)
+    def _noise(self, agents: RoleAgents, index: int, rows: Rows) -> np.ndarray | None:
+        level = self._randomization.values["sensor_noise"][rows]
+        if not level.any():
+            return None
+        where = np.arange(self.num_areas)[rows], self._episode[rows], self._age[rows]
+        normal = self._random.normal(*where, agents.noisy_size, _NOISE + 16 * index)
+        noise: np.ndarray = level[:, None] * normal
+        return noise
 
-    def _terminal_steps(
-        self, rows: np.ndarray, obs: list[np.ndarray], reward: np.ndarray, interrupted: np.ndarray
-    ) -> TerminalSteps:
-        return TerminalSteps(
-            [sensor[rows] for sensor in obs],
-            reward[rows],
-            interrupted,
-            self._agent_ids[rows],
-            self._no_group[rows],
-            self._no_group_reward[rows],
-        )
-
-    def _behavior_spec(self) -> BehaviorSpec:
-        sensors = [
-            ObservationSpec(
-                (sum(part.size for part in parts),), (DimensionProperty.NONE,), ObservationType.DEFAULT, name
-            )
-            for name, parts in self._sensors.items()
-        ]
-        return BehaviorSpec(sensors, ActionSpec.create_continuous(self.task.robot.action_size))
-
-    def _check_behavior(self, name: str) -> None:
-        if name != self.task.behavior:
-            raise KeyError(f"unknown behavior {name}, this scene has {self.task.behavior}")
-
-
-def _read_only(array: np.ndarray) -> np.ndarray:
-    array.flags.writeable = False
-    return array
+    def _of(self, behavior: str) -> RoleAgents:
+        if behavior not in self._agents:
+            raise KeyError(f"unknown behavior {behavior}, this scene has {', '.join(self._agents)}")
+        return self._agents[behavior]

@@ -119,7 +119,7 @@ class Player:
 
     def _report_success(self, terminals: TerminalSteps, env: SimEnv) -> None:
         for reward in terminals.reward:
-            self._stats.add(f"{env.task.behavior}/Success", float(reward > 0))
+            self._stats.add(f"{env.task.roles[0].behavior}/Success", float(reward > 0))
 
 
 def _compatible(version: str) -> bool:
@@ -157,7 +157,7 @@ def _write_agents(
 def _blank_agent(env: SimEnv) -> AgentInfoProto:
     """Return an agent with its sensors described and no values."""
     blank = AgentInfoProto()
-    for sensor in env.behavior_specs[env.task.behavior].observation_specs:
+    for sensor in env.behavior_specs[env.task.roles[0].behavior].observation_specs:
         obs = blank.observations.add()
         obs.name = sensor.name
         obs.shape.extend(sensor.shape)

@@ -25,8 +25,9 @@ def render(env: SimEnv, row: int, width: int, height: int) -> np.ndarray:
     batch = env.task.batch
     data = batch.get_data(row)
     camera = mujoco.MjvCamera()
-    camera.lookat[:] = (0.14, 0.06, 0.26)
-    camera.distance, camera.azimuth, camera.elevation = 1.45, 132.0, -20.0
+    view = env.task.view
+    camera.lookat[:] = view.lookat
+    camera.distance, camera.azimuth, camera.elevation = view.distance, view.azimuth, view.elevation
     try:
         with mujoco.Renderer(batch.get_model(row), height, width) as renderer:
             renderer.update_scene(data, camera)

@@ -149,14 +149,14 @@ def card_of(run_folder: Path) -> dict[str, Any]:
 def test_the_card_lists_observation_and_action_as_described_in_order(finished: Path) -> None:
     card, task = card_of(finished), sim_of(make_rows("arm_reach", 1)).task
     assert [(part["name"], part["size"], part["unit"], part["frame"]) for part in card["observation"]] == [
-        (part.name, part.size, part.unit, part.frame) for part in task.observation
+        (part.name, part.size, part.unit, part.frame) for part in task.roles[0].sensors["observation"]
     ]
     (action,) = card["action"]
     assert action["size"] == 6
-    assert action["scale_to_si"] == [joint.max_velocity_rad_s for joint in task.robot.joints]
+    assert action["scale_to_si"] == task.roles[0].robot.action_scale("joint_velocity_target").tolist()
     assert action["si_unit"] == "rad/s"
     assert (card["behavior"], card["task"], card["robot"]) == (NAME, "arm_reach", "arm")
-    assert card["control_period_s"] == task.robot.control.period_s
+    assert card["control_period_s"] == task.roles[0].robot.control.period_s
     sizes = sum(part["size"] for part in card["observation"])
     assert shape_of(onnx.load(finished / f"{NAME}.onnx").graph.input[0]) == ["batch", sizes]
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.helpers import make_rows, sim_of
 from unity_env.sim.description import load_description
-from unity_env.sim.model import build_arm
+from unity_env.sim.tasks.arm_reach import ArmReach
 
 ARM = load_description("arm")
 HOME = np.array(ARM.home_rad)
@@ -18,14 +18,14 @@ SHOULDER, UPPER, FORE, HAND = 0.12 + 0.06, 0.30, 0.13 + 0.13, 0.07 + 0.11
 
 @pytest.fixture
 def model() -> mujoco.MjModel:
-    return build_arm(ARM).compile()
+    return ArmReach("arm_reach", 1, 1).model
 
 
 def tip_at(model: mujoco.MjModel, joint_pos: np.ndarray) -> np.ndarray:
     data = mujoco.MjData(model)
     data.qpos[:] = joint_pos
     mujoco.mj_kinematics(model, data)
-    return np.array(data.site("tool_tip").xpos)
+    return np.array(data.site("arm/tool_tip").xpos)
 
 
 def in_plane(*angles: float) -> list[float]:
@@ -59,13 +59,15 @@ def test_the_tool_roll_does_not_move_the_tip(model: mujoco.MjModel) -> None:
 
 
 def test_the_model_has_the_described_joints_masses_limits_and_clock(model: mujoco.MjModel) -> None:
-    assert [model.joint(i).name for i in range(model.njnt)] == [joint.name for joint in ARM.joints]
+    assert [model.joint(i).name for i in range(model.njnt)] == [f"arm/{joint.name}" for joint in ARM.joints]
     np.testing.assert_allclose(model.jnt_range, ARM.joint_array("range_rad"))
     velocity = ARM.joint_array("max_velocity_rad_s")
     np.testing.assert_allclose(model.actuator_ctrlrange, np.stack([-velocity, velocity], axis=1))
     torque = np.array([joint.drive.torque_limit_nm for joint in ARM.joints])
     np.testing.assert_allclose(model.actuator_forcerange, np.stack([-torque, torque], axis=1))
-    np.testing.assert_allclose([model.body(j.name).mass[0] for j in ARM.joints], [j.link.mass_kg for j in ARM.joints])
+    np.testing.assert_allclose(
+        [model.body(f"arm/{j.name}").mass[0] for j in ARM.joints], [j.link.mass_kg for j in ARM.joints]
+    )
     assert model.opt.timestep * ARM.control.substeps == pytest.approx(ARM.control.period_s)
 
 

@@ -7,7 +7,6 @@ import pytest
 from tests.helpers import make_rows, sim_of
 from unity_env import UnityVectorEnv
 from unity_env.sim.description import load_description
-from unity_env.sim.model import build_arm
 from unity_env.sim.tasks.arm_reach import ArmReach
 
 ARM = load_description("arm")
@@ -16,13 +15,13 @@ STILL = np.zeros((3, 6), np.float32)
 
 @pytest.fixture(scope="module")
 def goals() -> np.ndarray:
-    task = ArmReach(1, 1)
+    task = ArmReach("arm_reach", 1, 1)
     rng = np.random.default_rng(0)
     return np.array([task.sample_goal(rng) for _ in range(1000)])
 
 
 def test_every_goal_is_inside_the_described_ranges(goals: np.ndarray) -> None:
-    ranges = ArmReach(1, 1).parameters
+    ranges = ArmReach("arm_reach", 1, 1).parameters
     x, y, z = goals.T
     radius = np.sqrt(x**2 + y**2 + (z - 0.18) ** 2)
     azimuth, planar = np.arctan2(y, x), np.hypot(x, y)
@@ -51,7 +50,7 @@ def reach(model: mujoco.MjModel, data: mujoco.MjData, goal: np.ndarray, start: n
     low, high = model.jnt_range.T
     data.qpos[:] = start
     jacobian = np.zeros((3, model.nv))
-    tip = model.site("tool_tip").id
+    tip = model.site("arm/tool_tip").id
     for _ in range(150):
         mujoco.mj_kinematics(model, data)
         mujoco.mj_comPos(model, data)
@@ -65,7 +64,7 @@ def reach(model: mujoco.MjModel, data: mujoco.MjData, goal: np.ndarray, start: n
 
 
 def test_goals_can_be_reached_within_the_joint_limits(goals: np.ndarray) -> None:
-    model = build_arm(ARM).compile()
+    model = ArmReach("arm_reach", 1, 1).model
     data = mujoco.MjData(model)
     home = np.array(ARM.home_rad)
     starts = [home, home * [1, 0, 1, 1, 1, 1], home * [1, 3, -1, 1, -1, 1]]

@@ -8,7 +8,8 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from unity_env.sim.description import ROBOTS_DIR, RobotDescription, all_tasks, load_description
+from unity_env.sim.description import ROBOTS_DIR, load_description, parse_description
+from unity_env.sim.role import all_roles, shared_control
 from unity_env.sim.tasks import TASKS
 
 ROBOTS = sorted(path.stem for path in ROBOTS_DIR.glob("*.yaml"))
@@ -69,7 +70,7 @@ def range_upside_down(arm: dict[str, Any]) -> None:
     ("spoil", "message"),
     [
         (fewer_angles, "home_rad has 5 angles for 6 joints"),
-        (fewer_joints, "action has 6 values for 5 joints"),
+        (fewer_joints, r"action\.joint_velocity_target has 6 values for 5 joints"),
         (unknown_component, r"tasks\.arm_reach .*joint_poss"),
         (unknown_signal, r"tasks\.arm_reach .*temperature"),
         (home_outside, r"home_rad of shoulder: 1\.91 is outside range_rad \[-1\.9, 1\.9\]"),
@@ -86,7 +87,7 @@ def test_a_wrong_description_is_refused(
 ) -> None:
     spoil(arm)
     with pytest.raises(ValidationError, match=message):
-        RobotDescription.model_validate(arm)
+        parse_description(arm)
 
 
 @pytest.mark.parametrize("robot", ROBOTS)
@@ -95,23 +96,21 @@ def test_every_shipped_description_is_valid_and_named_after_its_file(robot: str)
 
 
 def test_every_described_task_is_implemented_and_every_task_described() -> None:
-    assert set(all_tasks()) == set(TASKS)
+    assert set(all_roles()) == set(TASKS)
 
 
 @pytest.mark.parametrize("task", sorted(TASKS))
 def test_a_task_signals_success_and_its_components_are_described_once(task: str) -> None:
-    robot, description = all_tasks()[task]
-    assert "success" in description.signals
-    for names in (description.observation, description.signals):
-        assert len(set(names)) == len(names)
-    assert TASKS[task](1, 1).behavior == description.behavior
-    steps = description.episode_s / robot.control.period_s
-    assert steps == pytest.approx(round(steps))
+    control, episode_s = shared_control(all_roles()[task])
+    assert episode_s / control.period_s == pytest.approx(round(episode_s / control.period_s))
+    for role in all_roles()[task]:
+        assert "success" in role.task.signals
+        for names in (role.task.observation, role.task.signals):
+            assert len(set(names)) == len(names)
 
 
 def test_joint_arrays_run_from_base_to_tool() -> None:
     arm = load_description("arm")
     assert arm.joint_array("max_velocity_rad_s").tolist() == [1.5, 1.5, 1.5, 2.5, 2.5, 2.5]
     assert arm.joint_array("range_rad").shape == (6, 2)
-    assert arm.action_size == 6
     assert np.isclose(arm.control.timestep_s, 0.005)

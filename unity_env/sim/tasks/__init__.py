@@ -1,9 +1,11 @@
 """The tasks of the embedded simulation, by name."""
 
+from collections.abc import Callable
+
 from unity_env.sim.tasks.arm_reach import ArmReach
 from unity_env.sim.tasks.task import Task
 
-TASKS: dict[str, type[ArmReach]] = {
+TASKS: dict[str, Callable[[str, int, int], Task]] = {
     "arm_reach": ArmReach,
 }
 

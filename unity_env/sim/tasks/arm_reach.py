@@ -1,16 +1,17 @@
 """arm_reach: bring the tool tip to a random goal and hold it there."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 
+import mujoco
 import numpy as np
-from mujoco.batch import Batch
 from pydantic import BaseModel, ConfigDict
 
 from unity_env.sim.description import Interval, load_description
-from unity_env.sim.model import build_arm
-from unity_env.sim.tasks.task import Rows, Task
+from unity_env.sim.model.arm import add_arm
+from unity_env.sim.model.scene import add_ground, add_marker, new_scene
+from unity_env.sim.tasks.task import Episode, Rows, Task, View
 
 
 class Parameters(BaseModel):
@@ -30,14 +31,14 @@ class Parameters(BaseModel):
 class ArmReach(Task):
     """Reach and hold; success ends the episode."""
 
-    def __init__(self, num_rows: int, threads: int) -> None:
+    view = View(lookat=(0.14, 0.06, 0.26), distance=1.45, azimuth=132.0, elevation=-20.0)
+
+    def __init__(self, name: str, num_rows: int, threads: int) -> None:
+        super().__init__(name, num_rows, threads)
+        (self.role,) = self.roles
         self.robot = load_description("arm")
-        self.description = self.robot.tasks["arm_reach"]
-        self.behavior = self.description.behavior
-        self.parameters = Parameters.model_validate(self.description.parameters)
-        model = build_arm(self.robot).compile()
-        self.batch = Batch(model, num_rows, threads, persistent=True)
-        self._tip_id = model.site("tool_tip").id
+        self.parameters = Parameters.model_validate(self.role.task.parameters)
+        self._tip_id = self.model.site("arm/tool_tip").id
         self._joint_pos = self.batch.bind("qpos")
         self._joint_vel = self.batch.bind("qvel")
         self._control = self.batch.bind("ctrl")
@@ -46,24 +47,44 @@ class ArmReach(Task):
         self._goal_pos = self.batch.bind("mocap_pos")
         self._max_velocity = self.robot.joint_array("max_velocity_rad_s")
         self._hold_steps = int(np.ceil(self.parameters.hold_s / self.robot.control.period_s))
-        self.memory = {
-            "last_action": np.zeros((num_rows, self.robot.action_size)),
-            "held_steps": np.zeros(num_rows, dtype=np.int64),
-        }
+        self.memory = {"held_steps": np.zeros(num_rows, dtype=np.int64)}
+
+    def build(self) -> mujoco.MjSpec:
+        """Put the arm on its table, with a marker for the goal."""
+        robot = load_description("arm")
+        spec = new_scene(robot.control)
+        add_ground(spec, "table")
+        add_arm(spec, robot)
+        add_marker(spec, "goal", radius_m=0.02)
+        return spec
 
     @cached_property
     def _shoulder_height_m(self) -> float:
         return float(self.robot.joints[0].origin_m[2] + self.robot.joints[1].origin_m[2])
 
-    def reset(self, rows: np.ndarray, rngs: Iterable[np.random.Generator]) -> None:
+    def reset(self, rows: np.ndarray, episodes: Iterable[Episode]) -> None:
         """Start near the home pose, at rest, with a reachable goal."""
-        noise = self.parameters.start_noise_rad
-        home = np.asarray(self.robot.home_rad)
-        starts = [(home + rng.uniform(-noise, noise, home.size), self.sample_goal(rng)) for rng in rngs]
+        starts = [self._start(episode) for episode in episodes]
         self._joint_pos[rows] = [joint_pos for joint_pos, _ in starts]
         self._goal_pos[rows, 0] = [goal_pos for _, goal_pos in starts]
         for remembered in self.memory.values():
             remembered[rows] = 0
+
+    def _start(self, episode: Episode) -> tuple[np.ndarray, np.ndarray]:
+        noise = self.parameters.start_noise_rad
+        home = np.asarray(self.robot.home_rad)
+        start = home + episode.rng.uniform(-noise, noise, home.size)
+        while True:
+            goal = self.sample_goal(episode.rng)
+            if math.dist(goal, self._home_tip) <= episode.parameters["goal_distance"]:
+                return start, goal
+
+    @cached_property
+    def _home_tip(self) -> np.ndarray:
+        data = mujoco.MjData(self.model)
+        data.qpos[:] = self.robot.home_rad
+        mujoco.mj_kinematics(self.model, data)
+        return np.array(data.site_xpos[self._tip_id])
 
     def sample_goal(self, rng: np.random.Generator) -> np.ndarray:
         """Draw a goal, uniform in the described part of a spherical shell about the shoulder; (3,), m."""
@@ -81,10 +102,9 @@ class ArmReach(Task):
                 azimuth = right + (left - right) * azimuth_u
                 return np.array([reach * math.cos(azimuth), reach * math.sin(azimuth), height])
 
-    def act(self, action: np.ndarray) -> None:
+    def act(self, commands: Mapping[str, np.ndarray]) -> None:
         """Command joint velocities, a fraction of each joint's limit."""
-        self.memory["last_action"][:] = action
-        np.multiply(action, self._max_velocity, out=self._control)
+        np.multiply(commands[self.role.behavior], self._max_velocity, out=self._control)
 
     def after_physics(self) -> np.ndarray:
         """Count how long the tip has stayed at the goal; success ends the episode."""
@@ -93,27 +113,25 @@ class ArmReach(Task):
         held = self.memory["held_steps"]
         held += 1
         held *= near
-        return self.success()
+        return held >= self._hold_steps
 
-    def success(self) -> np.ndarray:
+    def success(self) -> dict[str, np.ndarray]:
         """Held for `hold_s`."""
-        return self.memory["held_steps"] >= self._hold_steps
+        return {self.role.behavior: self.memory["held_steps"] >= self._hold_steps}
 
-    def components(self, rows: Rows) -> dict[str, np.ndarray]:
+    def components(self, rows: Rows) -> dict[str, dict[str, np.ndarray]]:
         """Measure the components of robots/arm.yaml that arm_reach uses."""
         tool_pos = self._site_pos[rows, self._tip_id]
         goal_pos = self._goal_pos[rows, 0]
         goal_error = goal_pos - tool_pos
-        held = self.memory["held_steps"][rows, None]
-        return {
+        measured = {
             "joint_pos": self._joint_pos[rows],
             "joint_vel": self._joint_vel[rows],
             "joint_torque": self._torque[rows],
-            "last_action": self.memory["last_action"][rows],
             "tool_pos": tool_pos,
             "goal_pos": goal_pos,
             "goal_error": goal_error,
             "goal_distance": np.sqrt(np.einsum("ij,ij->i", goal_error, goal_error))[:, None],
-            "hold_time": held * self.robot.control.period_s,
-            "success": held >= self._hold_steps,
+            "hold_time": self.memory["held_steps"][rows, None] * self.robot.control.period_s,
         }
+        return {self.role.behavior: measured}

@@ -1,61 +1,95 @@
 """What a task is: start states, components, the end of an episode. Physics is below it, the clock above it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 
+import mujoco
 import numpy as np
 from mujoco.batch import Batch
 
-from unity_env.sim.description import RobotDescription, TaskDescription
-from unity_env.spaces import Component
+from unity_env.sim.role import Role, roles_of
 
 Rows = np.ndarray | slice
 ALL_ROWS = slice(None)
 
 
-class Task(ABC):
-    """One robot with one thing to do, in `num_rows` independent copies.
+@dataclass(frozen=True)
+class Episode:
+    """What an episode may start from.
 
     Attributes:
-        behavior: ML-Agents behavior name.
-        robot: description of the robot.
-        description: this task's entry in it.
+        rng: its own random numbers; good until the next episode of the iteration.
+        parameters: every environment parameter of the task -> its value in this episode.
+    """
+
+    rng: np.random.Generator
+    parameters: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class View:
+    """Where a person looks from: a free camera about `lookat`, m, degrees."""
+
+    lookat: tuple[float, float, float]
+    distance: float
+    azimuth: float
+    elevation: float
+
+
+class Task(ABC):
+    """Something to do for one robot or several in one scene, in `num_rows` independent copies.
+
+    A task gives the components of its sensors but three, which are the same everywhere and come from above:
+    `last_action`, `success` and the noise.
+
+    Args:
+        name: a key of `unity_env.sim.tasks.TASKS`, as described in the robots' YAML.
+        num_rows: copies.
+        threads: of the simulation, 0 for all cores.
+
+    Attributes:
+        view: where pictures are taken from.
+        roles: the robots' parts, one ML-Agents behavior each.
         batch: the simulations, one per row.
         memory: what the task remembers between steps, name -> (num_rows, ...); part of a checkpoint.
     """
 
-    behavior: str
-    robot: RobotDescription
-    description: TaskDescription
-    batch: Batch
-    memory: dict[str, np.ndarray]
+    view: View
 
-    @property
-    def observation(self) -> tuple[Component, ...]:
-        """What the policy sees, in order."""
-        return self.robot.select(self.description.observation)
+    def __init__(self, name: str, num_rows: int, threads: int) -> None:
+        self.name = name
+        self.roles: tuple[Role, ...] = roles_of(name)
+        self.num_rows = num_rows
+        self.batch = Batch(self.build().compile(), num_rows, threads, persistent=True)
+        self.memory: dict[str, np.ndarray] = {}
 
-    @property
-    def signals(self) -> tuple[Component, ...]:
-        """What rewards, metrics and critics may use, in order."""
-        return self.robot.select(self.description.signals)
+    @cached_property
+    def model(self) -> mujoco.MjModel:
+        """The model that all rows share but for their randomised fields."""
+        return self.batch.get_model(0)
 
     @abstractmethod
-    def reset(self, rows: np.ndarray, rngs: Iterable[np.random.Generator]) -> None:
-        """Write a random start state into `rows`, each from its own generator, which is good until the next one's."""
+    def build(self) -> mujoco.MjSpec:
+        """Put the scene together; a robot's bodies, joints and actuators are named <robot>/<part>."""
 
     @abstractmethod
-    def act(self, action: np.ndarray) -> None:
-        """Turn the policy's action, (num_rows, action_size) in [-1, 1], into actuator controls."""
+    def reset(self, rows: np.ndarray, episodes: Iterable[Episode]) -> None:
+        """Write a random start state into `rows`, which MuJoCo has just reset, each from its own episode."""
+
+    @abstractmethod
+    def act(self, commands: Mapping[str, np.ndarray]) -> None:
+        """Turn commands, behavior -> (num_rows, command_size) in [-1, 1], into actuator controls."""
 
     @abstractmethod
     def after_physics(self) -> np.ndarray:
         """Judge the new state of all rows; return which episodes have ended for good, (num_rows,) bool."""
 
     @abstractmethod
-    def components(self, rows: Rows) -> dict[str, np.ndarray]:
-        """Measure every component that the task's sensors carry, name -> (rows, size)."""
+    def components(self, rows: Rows) -> dict[str, dict[str, np.ndarray]]:
+        """Measure what the sensors carry: behavior -> component name -> (rows, size)."""
 
     @abstractmethod
-    def success(self) -> np.ndarray:
-        """Return which rows have just solved the task, (num_rows,) bool; a metric, apart from any reward."""
+    def success(self) -> dict[str, np.ndarray]:
+        """Tell who has just solved the task, behavior -> (num_rows,) bool; a metric, apart from any reward."""

@@ -17,6 +17,8 @@ import numpy as np
 from trainers.config import find_config, load_settings
 from trainers.world import make_env
 from unity_env.sim.env import SimEnv
+from unity_env.sim.role import shared_control
+from unity_env.spaces import action_tuple
 
 
 def main() -> None:
@@ -42,24 +44,23 @@ def measure(config: str, rows: int, steps: int, turns: int) -> dict[str, float]:
     """Return median rates and their ratio, turn by turn, for one number of rows."""
     settings, document = load_settings(find_config(config))
     env = make_env(settings, next(iter(settings.behaviors)), document, rows=rows)
-    assert isinstance(env.unwrapped.env, SimEnv)  # type: ignore[attr-defined]  # UnityVectorEnv's
-    task = SimEnv(str(settings.env_settings.sim_task), rows, threads=settings.env_settings.sim_threads).task
-    actions = np.random.default_rng(0).uniform(-1, 1, (100, *env.action_space.shape)).astype(np.float32)  # type: ignore[misc]
+    bare_sim = SimEnv(str(settings.env_settings.sim_task), rows, threads=settings.env_settings.sim_threads)
+    env.action_space.seed(0)
+    actions = [env.action_space.sample() for _ in range(100)]
+    controls = [controls_of(bare_sim, action) for action in actions]
+    control = bare_sim.task.batch.bind("ctrl")
+    clock, _ = shared_control(bare_sim.task.roles)
     env.reset(seed=0)
 
     def with_env(turn: int) -> None:
         env.step(actions[turn % 100])
 
-    controls = actions * task.robot.joint_array("max_velocity_rad_s")
-    batch_control = task.batch.bind("ctrl")
-
     def bare(turn: int) -> None:
-        batch_control[:] = controls[turn % 100]
-        task.batch.step(nstep=task.robot.control.substeps)
+        control[:] = controls[turn % 100]
+        bare_sim.task.batch.step(nstep=clock.substeps)
 
     def turn_of_both() -> tuple[float, float]:
-        task.batch.reset()  # as the environment's episodes begin anew: arms at their limits would be another load
-        task.reset(np.arange(rows), [np.random.default_rng(row) for row in range(rows)])
+        bare_sim.reset()  # as the environment's episodes begin anew: arms at their limits would be another load
         return rate(bare, rows, steps), rate(with_env, rows, steps)
 
     gc.freeze()  # as the training loop does
@@ -73,6 +74,14 @@ def measure(config: str, rows: int, steps: int, turns: int) -> dict[str, float]:
         "lowest": min(ratios),
         "highest": max(ratios),
     }
+
+
+def controls_of(sim: SimEnv, action: np.ndarray) -> np.ndarray:
+    """Return the actuator controls that an action of the first behavior comes to, (rows, actuators)."""
+    first = sim.task.roles[0]
+    zeros = {role.behavior: np.zeros((sim.num_areas, role.command_size)) for role in sim.task.roles}
+    sim.task.act(zeros | {first.behavior: first.command(action_tuple(first.spec.action_spec, action))})
+    return np.array(sim.task.batch.bind("ctrl"))
 
 
 def rate(step: Callable[[int], None], rows: int, steps: int) -> float:

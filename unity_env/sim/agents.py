@@ -1,0 +1,121 @@
+"""The agents of one behavior: what they command, what they report."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from mlagents_envs.base_env import ActionTuple, DecisionSteps, TerminalSteps
+
+from unity_env.sim.role import Role
+
+Array = np.ndarray
+MAX_LATENCY = 2
+
+
+class RoleAgents:
+    """One agent per row for a role.
+
+    Args:
+        role: the robot's part in the task.
+        num_rows: agents.
+        first_id: of row 0; the ids of the others follow.
+
+    Attributes:
+        decisions: requests of the last step.
+        terminals: episodes that ended in the last step.
+    """
+
+    def __init__(self, role: Role, num_rows: int, first_id: int) -> None:
+        self.role = role
+        self._num_rows = num_rows
+        self._ids = _read_only(np.arange(first_id, first_id + num_rows, dtype=np.int32))
+        self._no_group = _read_only(np.zeros(num_rows, dtype=np.int32))
+        self._no_group_reward = _read_only(np.zeros(num_rows, dtype=np.float32))
+        self._no_terminals = TerminalSteps.empty(role.spec)
+        observed = role.sensors["observation"]
+        self._noise = np.repeat([part.noise for part in observed], [part.size for part in observed])
+        self._command = np.zeros((num_rows, role.command_size))
+        self._history = np.zeros((MAX_LATENCY + 1, num_rows, role.command_size))
+        self.decisions = DecisionSteps.empty(role.spec)
+        self.terminals = self._no_terminals
+
+    def set_actions(self, action: ActionTuple) -> None:
+        """Set the next action of every agent; continuous values beyond [-1, 1] are clipped."""
+        self.role.spec.action_spec._validate_action(action, self._num_rows, self.role.behavior)
+        self._command[:] = self.role.command(action)
+
+    def set_action(self, agent_id: int, action: ActionTuple) -> None:
+        """Set the next action of one agent."""
+        self.role.spec.action_spec._validate_action(action, 1, self.role.behavior)
+        self._command[agent_id - self._ids[0]] = self.role.command(action)[0]
+
+    def take_command(self, latency: Array) -> Array:
+        """Return what reaches the drives in this step, (num_rows, command_size).
+
+        Args:
+            latency: (num_rows,) int, control periods.
+        """
+        self._history[1:] = self._history[:-1]
+        self._history[0] = self._command
+        self._command[:] = 0.0
+        delayed: Array = self._history[latency, np.arange(self._num_rows)] if latency.any() else self._history[0]
+        return delayed
+
+    def forget(self, rows: Array) -> None:
+        """Let new episodes begin in some rows: nothing was commanded yet."""
+        self._history[:, rows] = 0.0
+
+    def sense(
+        self, components: Mapping[str, Array], success: Array, rows: Array | slice, noise: Array | None
+    ) -> list[Array]:
+        """Put the sensors together, (rows, size) float32 each.
+
+        Args:
+            components: what the task measured in these rows.
+            success: (num_rows,) bool.
+            rows: which.
+            noise: standard normal numbers times the rows' noise level, (rows, size of `observation`).
+        """
+        known = {**components, "last_action": self._history[0, rows], "success": success[rows, None]}
+        observation, signals = (
+            np.concatenate([known[part.name] for part in parts], axis=1, dtype=np.float32)
+            for parts in self.role.sensors.values()
+        )
+        if noise is not None:
+            observation += (noise * self._noise).astype(np.float32)
+        return [observation, signals]
+
+    @property
+    def noisy_size(self) -> int:
+        """Number of values that noise may reach."""
+        return len(self._noise)
+
+    def request(self, obs: list[Array], reward: Array) -> None:
+        """Report a decision request of every agent, and no ended episode."""
+        self.decisions = DecisionSteps(obs, reward, self._ids, None, self._no_group, self._no_group_reward)
+        self.terminals = self._no_terminals
+
+    def end(self, rows: Array, obs: list[Array], reward: Array, interrupted: Array) -> None:
+        """Report that episodes ended in some rows, beside the last `request`."""
+        self.terminals = TerminalSteps(
+            [sensor[rows] for sensor in obs],
+            reward[rows],
+            interrupted,
+            self._ids[rows],
+            self._no_group[rows],
+            self._no_group_reward[rows],
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the next steps depend on."""
+        return {"history": self._history.copy(), "sensors": [sensor.copy() for sensor in self.decisions.obs]}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue where `state_dict` was taken."""
+        self._history[:] = state["history"]
+        self.request([np.array(sensor) for sensor in state["sensors"]], np.zeros(self._num_rows, np.float32))
+
+
+def _read_only(array: Array) -> Array:
+    array.flags.writeable = False
+    return array

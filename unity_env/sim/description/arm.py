@@ -1,0 +1,76 @@
+"""The robot arm's description; robots/arm.yaml says what each entry means."""
+
+from typing import Literal, Self
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from unity_env.sim.description.common import Interval, Positive, RobotDescription, Shape, Strict, Vec3
+
+
+class Link(Strict):
+    """A rigid body; its inertia is the diagonal about the centre of mass, along the link's axes."""
+
+    mass_kg: Positive
+    com_m: Vec3
+    inertia_kg_m2: tuple[Positive, Positive, Positive]
+    shapes: tuple[Shape, ...]
+
+
+class Drive(Strict):
+    """A velocity drive: torque = damping * (target - velocity), held within the torque limit."""
+
+    damping_nm_s_per_rad: Positive
+    torque_limit_nm: Positive
+
+
+class Joint(Strict):
+    """A revolute joint and the link it carries."""
+
+    name: str
+    origin_m: Vec3
+    axis: Vec3
+    range_rad: Interval
+    max_velocity_rad_s: Positive
+    drive: Drive
+    armature_kg_m2: float = Field(ge=0)
+    link: Link
+
+
+class Base(Strict):
+    """The part that is fixed to the world."""
+
+    shapes: tuple[Shape, ...]
+
+
+class ArmDescription(RobotDescription):
+    """A serial arm."""
+
+    kind: Literal["arm"]
+    base: Base
+    joints: tuple[Joint, ...] = Field(min_length=1)
+    tool_tip_m: Vec3
+    home_rad: tuple[float, ...]
+
+    @model_validator(mode="after")
+    def _joints_agree(self) -> Self:
+        count = len(self.joints)
+        if len(self.home_rad) != count:
+            raise ValueError(f"home_rad has {len(self.home_rad)} angles for {count} joints")
+        commanded = self.action["joint_velocity_target"].size if "joint_velocity_target" in self.action else 0
+        if commanded != count:
+            raise ValueError(f"action.joint_velocity_target has {commanded} values for {count} joints")
+        for joint, home in zip(self.joints, self.home_rad, strict=True):
+            low, high = joint.range_rad
+            if not low <= home <= high:
+                raise ValueError(f"home_rad of {joint.name}: {home} is outside range_rad [{low}, {high}]")
+        return self
+
+    def joint_array(self, attribute: str) -> np.ndarray:
+        """Gather one attribute of all joints, base to tool: (joints,) or (joints, k)."""
+        return np.array([getattr(joint, attribute) for joint in self.joints])
+
+    def action_scale(self, action: str) -> np.ndarray:
+        """Return the joints' largest velocities, rad/s."""
+        assert action == "joint_velocity_target"
+        return self.joint_array("max_velocity_rad_s")

@@ -1,0 +1,124 @@
+"""The environment parameters of episodes: drawn at their start, applied to the physics of their rows."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from unity_env.sampling import draw, support
+from unity_env.settings import Sampler
+from unity_env.sim.episode_random import EpisodeRandom
+from unity_env.sim.role import environment_parameters
+from unity_env.sim.tasks.task import Episode, Task
+
+Array = np.ndarray
+_PUSHES = 1  # purpose of random numbers
+
+
+class Randomization:
+    """Draws a task's environment parameters for every episode, and bends the physics of its row accordingly.
+
+    Args:
+        task: whose batch is bent.
+
+    Attributes:
+        values: parameter -> value in the episode under way, (num_rows,).
+    """
+
+    def __init__(self, task: Task) -> None:
+        self._task, self._batch, self._model = task, task.batch, task.model
+        self._described = environment_parameters(task.roles)
+        self._constants = {name: entry.default for name, entry in self._described.items()}
+        self._samplers: dict[str, Sampler] = {}
+        self.values = {name: np.full(task.num_rows, default) for name, default in self._constants.items()}
+        self._drawn: dict[str, list[float]] = {}
+        robots = tuple(f"{role.robot.name}/" for role in task.roles)
+        names = [self._model.body(i).name for i in range(self._model.nbody)]
+        self._bodies = np.flatnonzero([name.startswith(robots) for name in names])
+        self._pushed = [self._model.body(f"{role.robot.name}/{role.robot.push.body}").id for role in task.roles]
+        self._pushing = False
+
+    def set(self, parameters: Mapping[str, float | Sampler]) -> None:
+        """Let episodes that begin from now on have these parameters, and the others' defaults.
+
+        Raises:
+            ValueError: an unknown parameter, or a value outside its described range.
+        """
+        for name, value in parameters.items():
+            self._check(name, value)
+        numbers = {name: value for name, value in parameters.items() if isinstance(value, float | int)}
+        self._constants = {name: entry.default for name, entry in self._described.items()} | numbers
+        self._samplers = {name: value for name, value in parameters.items() if not isinstance(value, float | int)}
+
+    def episodes(self, rows: Array, rngs: Iterable[np.random.Generator]) -> Iterable[Episode]:
+        """Draw the parameters of new episodes, and yield what each may start from."""
+        for row, rng in zip(rows.tolist(), rngs, strict=True):
+            drawn = {name: self._clipped(name, draw(of, rng)) for name, of in self._samplers.items()}
+            for name, value in drawn.items():
+                self._drawn.setdefault(name, []).append(value)
+            parameters = self._constants | drawn
+            for name, value in parameters.items():
+                self.values[name][row] = value
+            yield Episode(rng, parameters)
+
+    def apply(self, rows: Array) -> None:
+        """Give the rows the masses, friction and gains that were drawn for them."""
+        if self._wanted("mass_scale", "body_mass"):
+            self._scale_masses(rows)
+        if self._wanted("friction_scale", "geom_friction"):
+            friction = self._batch.expand("geom_friction")
+            friction[rows, :, 0] = self._model.geom_friction[:, 0] * self.values["friction_scale"][rows, None]
+        if self._wanted("drive_gain_scale", "actuator_gainprm"):
+            scale = self.values["drive_gain_scale"][rows, None, None]
+            self._batch.expand("actuator_gainprm")[rows] = self._model.actuator_gainprm * scale
+            self._batch.expand("actuator_biasprm")[rows] = self._model.actuator_biasprm * scale
+
+    def push(self, random: EpisodeRandom, episodes: Array, ages: Array) -> None:
+        """Set the outer forces of one control period."""
+        scale = self.values["push_scale"]
+        if not (self._pushing or scale.any()):
+            return
+        self._pushing = bool(scale.any())
+        force = self._batch.bind("xfrc_applied")
+        rows = np.arange(len(scale))
+        for index, (role, body) in enumerate(zip(self._task.roles, self._pushed, strict=True)):
+            chance, turn = random.uniform(rows, episodes, ages, 2, _PUSHES + 16 * index).T
+            push = role.robot.push
+            happens = chance < push.rate_hz * role.robot.control.period_s
+            strength, angle = happens * scale * push.force_n, 2.0 * np.pi * turn
+            force[:, body, 0], force[:, body, 1] = strength * np.cos(angle), strength * np.sin(angle)
+
+    def stats(self) -> dict[str, float]:
+        """Return the mean of each sampled parameter over the episodes begun since the last call."""
+        means = {name: float(np.mean(values)) for name, values in self._drawn.items() if values}
+        self._drawn.clear()
+        return means
+
+    def _wanted(self, parameter: str, field: str) -> bool:
+        varied = bool((self.values[parameter] != self._described[parameter].default).any())
+        return varied or self._batch.expanded(field) is not None
+
+    def _scale_masses(self, rows: Array) -> None:
+        scale = self.values["mass_scale"][rows, None]
+        mass, inertia = self._batch.expand("body_mass"), self._batch.expand("body_inertia")
+        gravcomp = self._batch.expand("body_gravcomp")
+        bodies = np.ix_(rows, self._bodies)
+        mass[bodies] = self._model.body_mass[self._bodies] * scale
+        inertia[bodies] = self._model.body_inertia[self._bodies] * scale[..., None]
+        gravcomp[bodies] = self._model.body_gravcomp[self._bodies] / scale  # a controller knows the nominal mass
+        self._batch.set_const(ids=rows)
+
+    def _clipped(self, name: str, value: float) -> float:
+        low, high = self._described[name].range
+        return min(max(value, low), high)
+
+    def _check(self, name: str, value: float | Sampler) -> None:
+        if name not in self._described:
+            close = difflib.get_close_matches(name, self._described, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(self._described)}"
+            raise ValueError(f"environment parameter {name}: {self._task.name} has none of that name; {hint}")
+        low, high = self._described[name].range
+        least, most = support(value)
+        if not (low <= least and most <= high):
+            got = f"{least:g}" if least == most else f"{least:g} .. {most:g}"
+            raise ValueError(f"environment parameter {name}: {got} is outside its range {low:g} .. {high:g}")

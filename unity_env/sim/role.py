@@ -1,0 +1,145 @@
+"""A robot's part in a task: one ML-Agents behavior, with one agent per row."""
+
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+import numpy as np
+from mlagents_envs.base_env import (
+    ActionSpec,
+    ActionTuple,
+    BehaviorSpec,
+    DimensionProperty,
+    ObservationSpec,
+    ObservationType,
+)
+
+from unity_env.sim.description import (
+    ROBOTS_DIR,
+    Control,
+    ParameterDescription,
+    RobotDescription,
+    TaskDescription,
+    common_parameters,
+    load_description,
+)
+from unity_env.spaces import Component, SensorLayout
+
+
+@dataclass(frozen=True)
+class Role:
+    """One robot in one task.
+
+    Args:
+        robot: the robot's description.
+        task_name: a key of the robot's tasks.
+    """
+
+    robot: RobotDescription
+    task_name: str
+
+    @property
+    def task(self) -> TaskDescription:
+        """The robot's entry for the task."""
+        return self.robot.tasks[self.task_name]
+
+    @property
+    def behavior(self) -> str:
+        """ML-Agents' behavior name."""
+        return self.task.behavior
+
+    @cached_property
+    def sensors(self) -> dict[str, tuple[Component, ...]]:
+        """Sensor name -> its components in order: what the policy sees, and what rewards and critics may use."""
+        return {
+            "observation": self.robot.select(self.task.observation),
+            "signals": self.robot.select(self.task.signals),
+        }
+
+    @property
+    def layouts(self) -> dict[str, SensorLayout]:
+        """Sensor name -> layout."""
+        return {name: SensorLayout(parts) for name, parts in self.sensors.items()}
+
+    @property
+    def action(self) -> tuple[Component, ...]:
+        """What the policy commands, in order."""
+        return tuple(self.robot.action[name].named(name) for name in self.task.action)
+
+    @cached_property
+    def command_size(self) -> int:
+        """Number of values that the robot's drives get in one decision."""
+        names = [self.robot.action[name].commands or name for name in self.task.action]
+        return sum(self.robot.action[name].size for name in names)
+
+    @cached_property
+    def choices(self) -> list[np.ndarray]:
+        """Per discrete branch, the values it chooses from, (choices, size); none for continuous actions."""
+        chosen = (self.robot.action[name].choices for name in self.task.action)
+        return [np.array(values) for values in chosen if values is not None]
+
+    @cached_property
+    def spec(self) -> BehaviorSpec:
+        """The behavior's specification."""
+        branches = tuple(len(values) for values in self.choices)
+        action = ActionSpec(0 if branches else self.command_size, branches)
+        return BehaviorSpec([_vector_sensor(name, parts) for name, parts in self.sensors.items()], action)
+
+    def command(self, action: ActionTuple) -> np.ndarray:
+        """Return what the drives get, (N, command_size) in [-1, 1]."""
+        if not self.choices:
+            clipped: np.ndarray = np.clip(action.continuous, -1.0, 1.0)
+            return clipped
+        return np.concatenate(
+            [values[chosen] for values, chosen in zip(self.choices, action.discrete.T, strict=True)], axis=1
+        )
+
+
+def _vector_sensor(name: str, parts: tuple[Component, ...]) -> ObservationSpec:
+    size = sum(part.size for part in parts)
+    return ObservationSpec((size,), (DimensionProperty.NONE,), ObservationType.DEFAULT, name)
+
+
+@cache
+def all_roles() -> dict[str, tuple[Role, ...]]:
+    """Return every described task: name -> the robots' parts in it."""
+    robots = [load_description(path.stem) for path in sorted(ROBOTS_DIR.glob("*.yaml"))]
+    names = dict.fromkeys(name for robot in robots for name in robot.tasks)
+    return {name: tuple(Role(robot, name) for robot in robots if name in robot.tasks) for name in names}
+
+
+def roles_of(task_name: str) -> tuple[Role, ...]:
+    """Return the robots' parts in a task.
+
+    Raises:
+        ValueError: unknown task.
+    """
+    known = all_roles()
+    if task_name not in known:
+        raise ValueError(f"unknown task {task_name}, known are {', '.join(known)}")
+    return known[task_name]
+
+
+def find_role(task_name: str, behavior: str) -> Role:
+    """Return the part of one behavior in a task.
+
+    Raises:
+        ValueError: unknown task or behavior.
+    """
+    roles = {role.behavior: role for role in roles_of(task_name)}
+    plain = behavior.partition("?")[0]
+    if plain not in roles:
+        raise ValueError(f"behavior {behavior}: task {task_name} has {', '.join(roles)}")
+    return roles[plain]
+
+
+def shared_control(roles: tuple[Role, ...]) -> tuple[Control, float]:
+    """Return the clock and the time limit, s, that all robots of a task have in common."""
+    clocks = {(role.robot.control.period_s, role.robot.control.substeps, role.task.episode_s) for role in roles}
+    assert len(clocks) == 1, f"{roles[0].task_name}: its robots differ in control or episode_s"
+    return roles[0].robot.control, roles[0].task.episode_s
+
+
+def environment_parameters(roles: tuple[Role, ...]) -> dict[str, ParameterDescription]:
+    """Return what a training may set in a task: the common parameters and the task's own."""
+    own = [role.task.environment_parameters for role in roles]
+    return common_parameters() | {name: entry for entries in own for name, entry in entries.items()}
