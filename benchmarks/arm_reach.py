@@ -40,12 +40,12 @@ def measure(config: str, seed: int, overrides: list[str]) -> dict[str, float]:
         with Display(Console(quiet=True)) as display:
             trained = train(settings, document, display)
         seconds = time.perf_counter() - started
-    if trained.evaluation is None or trained.evaluation.success is None:
+    if trained.evaluations["RobotArm"] is None or trained.evaluations["RobotArm"].success is None:
         raise SystemExit("stopped")
     return {
         "seed": seed,
-        "success": trained.evaluation.success,
-        "episodes": len(trained.evaluation.returns),
+        "success": trained.evaluations["RobotArm"].success,
+        "episodes": len(trained.evaluations["RobotArm"].returns),
         "steps": trained.step,
         "seconds": seconds,
     }

@@ -1,6 +1,7 @@
 """The signal: rewards made of named terms, computed from what the environment signals."""
 
 from reward_shaping.reward import Reward
+from reward_shaping.scorer import RewardScorer
 from reward_shaping.settings import ENV_REWARD_ONLY, RewardSettings, TermSettings
 from reward_shaping.term import RewardError, Term, Transition
 from reward_shaping.wrapper import RewardWrapper
@@ -9,6 +10,7 @@ __all__ = [
     "ENV_REWARD_ONLY",
     "Reward",
     "RewardError",
+    "RewardScorer",
     "RewardSettings",
     "RewardWrapper",
     "Term",

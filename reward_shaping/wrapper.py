@@ -6,7 +6,7 @@ import numpy as np
 from gymnasium.vector import VectorEnv, VectorWrapper
 
 from reward_shaping.reward import Reward
-from reward_shaping.term import Signals, Transition
+from reward_shaping.scorer import RewardScorer
 from reward_shaping.term_log import TermLog
 
 
@@ -28,71 +28,34 @@ class RewardWrapper(VectorWrapper):
 
     def __init__(self, env: VectorEnv[Any, Any, Any], reward: Reward, scale: float = 1.0) -> None:
         super().__init__(env)
-        self.reward = reward
-        self.scale = scale
-        self.log = TermLog(reward.names, env.num_envs)
-        self._signals: Signals = {}
-        self._previous_action: np.ndarray | None = None
+        self.scorer = RewardScorer(reward, env.num_envs, scale)
+
+    @property
+    def reward(self) -> Reward:
+        """The reward function."""
+        return self.scorer.reward
+
+    @property
+    def log(self) -> TermLog:
+        """Per-term sums."""
+        return self.scorer.log
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Reset the environment and forget the episodes under way."""
         obs, infos = self.env.reset(seed=seed, options=options)
-        self._signals = self._used(infos)
-        self._previous_action = None
-        self.log.restart_episodes()
+        self.scorer.begin(infos)
         return obs, infos
 
     def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Step the environment and score the transition."""
         obs, env_rew, terminated, truncated, infos = self.env.step(actions)
-        action = _flat(infos.get("action", actions))
-        done = terminated | truncated
-        valid = infos.get("valid", np.ones_like(done))
-        signals = self._used(infos)
-        transition = Transition(
-            signals=self._signals,
-            next_signals=_with_finals(signals, infos, done),
-            action=action,
-            previous_action=np.zeros_like(action) if self._previous_action is None else self._previous_action,
-            terminated=terminated,
-            truncated=truncated,
-            env_reward=env_rew,
-        )
-        total, breakdown = self.reward(transition)
-        if not valid.all():
-            total, breakdown = np.where(valid, total, 0.0), np.where(valid, breakdown, 0.0)
-            action = np.where(valid[:, None], action, transition.previous_action)
-        self.log.add(breakdown, done, int(valid.sum()))
-        self._signals = signals
-        self._previous_action = np.where(done[:, None], 0.0, action) if done.any() else action
-        infos["reward_terms"] = dict(zip(self.reward.names, breakdown, strict=True))
-        infos["env_reward"] = env_rew
-        return obs, self.scale * total, terminated, truncated, infos
+        rew = self.scorer.score(actions, env_rew, terminated, truncated, infos)
+        return obs, rew, terminated, truncated, infos
 
     def state_dict(self) -> dict[str, Any]:
         """State of this wrapper, without the environment's."""
-        return {"previous_action": self._previous_action, "log": self.log.state_dict()}
+        return self.scorer.state_dict()
 
     def load_state_dict(self, state: dict[str, Any], infos: dict[str, Any]) -> None:
         """Continue where `state_dict` was taken; infos are those of the restored environment."""
-        self._previous_action = None if state["previous_action"] is None else np.array(state["previous_action"])
-        self._signals = self._used(infos)
-        self.log.load_state_dict(state["log"])
-
-    def _used(self, infos: dict[str, Any]) -> Signals:
-        if not self.reward.signals:
-            return {}
-        return {name: infos["signals"][name] for name in self.reward.signals}
-
-
-def _with_finals(signals: Signals, infos: dict[str, Any], done: np.ndarray) -> Signals:
-    if "final_info" not in infos or not signals:
-        return signals
-    finals = infos["final_info"]["signals"]
-    return {name: np.where(done[:, None], finals[name], value) for name, value in signals.items()}
-
-
-def _flat(actions: Any) -> np.ndarray:
-    if isinstance(actions, dict):
-        return np.concatenate([_flat(part) for part in actions.values()], axis=1)
-    return np.asarray(actions, dtype=np.float32).reshape(len(actions), -1)
+        self.scorer.load_state_dict(state, infos)

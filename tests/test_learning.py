@@ -26,15 +26,15 @@ def test_ppo_learns_arm_reach_and_chance_does_not(tmp_path: Path) -> None:
     }
     settings, document = load_settings(find_config("arm_reach_ppo"), options)
     trained = train(settings, document, Display(Console(quiet=True)))
-    assert trained.evaluation is not None
-    assert len(trained.evaluation.returns) == EPISODES
+    assert trained.evaluations
+    assert len(trained.evaluations["RobotArm"].returns) == EPISODES
 
     rng = np.random.default_rng(0)
     env = make_env(settings, "RobotArm", document, rows=min(EVALUATION_ROWS, settings.evaluation.episodes))
     chance = evaluate(env, lambda obs: rng.uniform(-1, 1, (len(obs), 6)).astype(np.float32), EPISODES, HELD_OUT)
 
     assert chance.success is not None
-    assert trained.evaluation.success is not None
+    assert trained.evaluations["RobotArm"].success is not None
     assert chance.success <= 0.1
-    assert trained.evaluation.success >= 0.9
-    assert trained.evaluation.returns.mean() > chance.returns.mean()
+    assert trained.evaluations["RobotArm"].success >= 0.9
+    assert trained.evaluations["RobotArm"].returns.mean() > chance.returns.mean()

@@ -10,8 +10,8 @@ import torch
 from trainers.errors import UserError
 from trainers.files import write_atomically
 
-FORMAT = 1
-REQUIRED = ("step", "best", "settings", "algorithm", "env", "reward", "episodes", "solved", "metrics")
+FORMAT = 2
+REQUIRED = ("step", "best", "settings", "algorithm", "env", "reward", "episodes", "solved", "metrics", "moment")
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:

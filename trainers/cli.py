@@ -3,6 +3,7 @@
 import io
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -69,13 +70,12 @@ def train(
     console = Console(highlight=False)
     with Display(console) as display:
         result = train_run(settings, document, display)
-    if result.export is None:
+    if not result.exports:
         console.print(f"stopped at step {result.step:,}; continue with --resume --run-id {result.folder.root.name}")
         raise typer.Exit(130)
-    if result.evaluation is not None:
-        episodes = len(result.evaluation.returns)
-        _print_evaluation(console, result.evaluation.summary(), episodes, "held out from training")
-    _print_export(console, result.export)
+    if result.evaluations:
+        _print_evaluations(console, result.evaluations, "held out from training")
+    _print_exports(console, result.exports)
     console.print(f"run       {result.folder.root}", soft_wrap=True, markup=False)
     console.print(f"curves    tensorboard --logdir {result.folder.root}", soft_wrap=True, markup=False)
 
@@ -91,11 +91,12 @@ def evaluate(
     """Measure a run's best policy on held-out episodes."""
     from trainers.inspect_run import evaluate_run  # noqa: PLC0415
 
-    result = evaluate_run(_run_folder(run, results_dir), episodes, seed)
+    results = evaluate_run(_run_folder(run, results_dir), episodes, seed)
     if as_json:
-        print(json.dumps({"episodes": episodes, "seed": seed, **result.summary()}))
+        measured = {name: result.summary() for name, result in results.items()}
+        print(json.dumps({"episodes": episodes, "seed": seed, "behaviors": measured}))
     else:
-        _print_evaluation(Console(highlight=False), result.summary(), episodes, f"seed {seed}")
+        _print_evaluations(Console(highlight=False), results, f"seed {seed}")
 
 
 @app.command()
@@ -103,7 +104,7 @@ def export(run: Run, results_dir: ResultsDir = None) -> None:
     """Export a run's best policy as actor.onnx and actor.json, checked against the trained network."""
     from trainers.inspect_run import export_run  # noqa: PLC0415
 
-    _print_export(Console(highlight=False), export_run(_run_folder(run, results_dir)))
+    _print_exports(Console(highlight=False), export_run(_run_folder(run, results_dir)))
 
 
 @tasks_app.command("list")
@@ -180,22 +181,25 @@ def _run_folder(run: Path, results_dir: Path | None) -> Path:
     raise UserError(f"{run}: no run there (no configuration.yaml in {run} or {below})")
 
 
-def _print_evaluation(console: Console, summary: dict[str, float], episodes: int, which: str) -> None:
+def _print_evaluations(console: Console, results: Mapping[str, Any], which: str) -> None:
+    episodes = len(next(iter(results.values())).returns)
     console.print(f"\n[bold]{episodes} episodes, {which}[/]")
     table = Table("measure")
-    table.add_column("mean", justify="right")
-    for name, value in summary.items():
-        table.add_row(name, f"{value:.1%}" if name == "success" else f"{value:.2f}")
+    for name in results:
+        table.add_column(name, justify="right")
+    summaries = [result.summary() for result in results.values()]
+    for measure in dict.fromkeys(key for summary in summaries for key in summary):
+        form = ".1%" if measure.endswith("success") else ".2f"
+        cells = (f"{summary[measure]:{form}}" if measure in summary else "-" for summary in summaries)
+        table.add_row(measure.replace("_", " "), *cells)
     console.print(table)
 
 
-def _print_export(console: Console, export: Any) -> None:
-    console.print(
-        f"actor     {export.folder}  (largest difference to torch {export.difference:.1e})",
-        soft_wrap=True,
-        markup=False,
-    )
-    console.print(f"unity     {export.unity_onnx}", soft_wrap=True, markup=False)
+def _print_exports(console: Console, exports: Mapping[str, Any]) -> None:
+    for export in exports.values():
+        difference = f"largest difference to torch {export.difference:.1e}"
+        console.print(f"actor     {export.folder}  ({difference})", soft_wrap=True, markup=False)
+        console.print(f"unity     {export.unity_onnx}", soft_wrap=True, markup=False)
 
 
 def main() -> None:

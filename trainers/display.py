@@ -12,6 +12,7 @@ from rich.progress import (
     Progress,
     ProgressColumn,
     Task,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -38,6 +39,7 @@ class Display:
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(highlight=False)
         self._progress: Progress | None = None
+        self._bars: dict[str, TaskID] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -47,8 +49,9 @@ class Display:
     ) -> None:
         self.stop()
 
-    def start(self, name: str, step: int, max_steps: int) -> None:
-        """Show the live bar, on a terminal."""
+    def start(self, course: Mapping[str, tuple[int, int]]) -> None:
+        """Show the live bars, on a terminal; behavior -> (step, max_steps)."""
+        self._bars = dict.fromkeys(course, TaskID(0))
         if not self.console.is_terminal:
             return
         self._progress = Progress(
@@ -63,7 +66,8 @@ class Display:
             console=self.console,
             expand=True,
         )
-        self._task = self._progress.add_task(name, total=max_steps, completed=step, success="--")
+        for name, (step, max_steps) in course.items():
+            self._bars[name] = self._progress.add_task(name, total=max_steps, completed=step, success="--")
         self._progress.start()
 
     def stop(self) -> None:
@@ -72,15 +76,15 @@ class Display:
             self._progress.stop()
             self._progress = None
 
-    def progress(self, step: int) -> None:
-        """Move the bar."""
+    def progress(self, name: str, step: int) -> None:
+        """Move a behavior's bar."""
         if self._progress is not None:
-            self._progress.update(self._task, completed=step)
+            self._progress.update(self._bars[name], completed=step)
 
-    def summary(self, step: int, metrics: Mapping[str, float]) -> None:
+    def summary(self, name: str, step: int, metrics: Mapping[str, float]) -> None:
         """Print a line of training metrics."""
-        parts = [f"step {step:>9,}"]
-        for label, name, form in (
+        parts = [self._at(name, step)]
+        for label, key, form in (
             ("return", "environment/episode_return", "8.2f"),
             ("success", "environment/success", "4.0%"),
             ("length", "environment/episode_length", "6.1f"),
@@ -88,24 +92,30 @@ class Display:
             ("entropy", "policy/entropy", "6.2f"),
             ("steps/s", "time/steps_per_second", "7,.0f"),
         ):
-            if name in metrics:
-                parts.append(f"{label} {metrics[name]:{form}}")
+            if key in metrics:
+                parts.append(f"{label} {metrics[key]:{form}}")
         self.note("  ".join(parts))
 
-    def evaluation(self, step: int, result: Evaluation, *, is_best: bool) -> None:
+    def evaluation(self, name: str, step: int, result: Evaluation, *, is_best: bool) -> None:
         """Print what an evaluation came to."""
         success = "" if result.success is None else f"success [bold]{result.success:.1%}[/]  "
+        if result.joint_success is not None:
+            success += f"joint success [bold]{result.joint_success:.1%}[/]  "
         best = "  [green]best so far[/]" if is_best else ""
         self.note(
-            f"step {step:>9,}  [cyan]evaluation[/] of {len(result.returns)} episodes: "
+            f"{self._at(name, step)}  [cyan]evaluation[/] of {len(result.returns)} episodes: "
             f"{success}return {result.returns.mean():.2f}  length {result.lengths.mean():.1f}{best}"
         )
         if self._progress is not None and result.success is not None:
-            self._progress.update(self._task, success=f"{result.success:.1%}")
+            self._progress.update(self._bars[name], success=f"{result.success:.1%}")
 
-    def checkpoint(self, step: int, path: Path) -> None:
+    def checkpoint(self, name: str, step: int, path: Path) -> None:
         """Say that a checkpoint was written."""
-        self.note(f"step {step:>9,}  [dim]checkpoint {escape(str(path))}[/]")
+        self.note(f"{self._at(name, step)}  [dim]checkpoint {escape(str(path))}[/]")
+
+    def _at(self, name: str, step: int) -> str:
+        """Begin a line: the behavior where there are several, the step."""
+        return f"{escape(name)}  step {step:>9,}" if len(self._bars) > 1 else f"step {step:>9,}"
 
     def note(self, text: str) -> None:
         """Print a line, as long as it is."""

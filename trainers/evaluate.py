@@ -1,13 +1,17 @@
-"""Separate episodes that measure a policy."""
+"""Separate episodes that measure a policy, or the policies of several behaviors in one scene."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from gymnasium.vector import VectorEnv
 
-Policy = Callable[[np.ndarray], np.ndarray]
+from trainers.world import World
+from unity_env.agent_rows import StepResult
+
+Array = np.ndarray
+Policy = Callable[[Array], Array]
 
 
 @dataclass(frozen=True)
@@ -18,11 +22,13 @@ class Evaluation:
         returns: undiscounted sums of the reward.
         lengths: decisions.
         successes: bool; None where the environment signals no `success`.
+        joint_successes: bool, of all behaviors of the scene together; None where it signals no `joint_success`.
     """
 
-    returns: np.ndarray
-    lengths: np.ndarray
-    successes: np.ndarray | None
+    returns: Array
+    lengths: Array
+    successes: Array | None
+    joint_successes: Array | None = None
 
     @property
     def success(self) -> float | None:
@@ -30,18 +36,68 @@ class Evaluation:
         return None if self.successes is None else float(self.successes.mean())
 
     @property
+    def joint_success(self) -> float | None:
+        """Fraction of episodes that all behaviors of the scene solved together."""
+        return None if self.joint_successes is None else float(self.joint_successes.mean())
+
+    @property
     def score(self) -> tuple[float, float]:
-        """What the best checkpoint is chosen by: success, then the mean return."""
-        return (self.success or 0.0, float(self.returns.mean()))
+        """What the best checkpoint is chosen by: joint success where there is one, else success; then the return."""
+        success = self.success if self.joint_success is None else self.joint_success
+        return (success or 0.0, float(self.returns.mean()))
 
     def summary(self) -> dict[str, float]:
         """Return the means, by their names in the log."""
-        means = {"return": float(self.returns.mean()), "length": float(self.lengths.mean())}
-        return means if self.success is None else {"success": self.success, **means}
+        means = {"success": self.success, "joint_success": self.joint_success}
+        known = {name: value for name, value in means.items() if value is not None}
+        return known | {"return": float(self.returns.mean()), "length": float(self.lengths.mean())}
+
+
+class _Tally:
+    """Counts the same number of episodes in every row, so that short ones are not over-represented."""
+
+    def __init__(self, episodes: int, rows: int, infos: Mapping[str, Any]) -> None:
+        self._episodes = episodes
+        self._per_row = -(-episodes // rows)
+        self._returns = np.zeros((self._per_row, rows))
+        self._lengths = np.zeros((self._per_row, rows), dtype=np.int64)
+        signals = infos.get("signals", {})
+        self._flags = {
+            name: np.zeros((self._per_row, rows), dtype=bool)
+            for name in ("success", "joint_success")
+            if name in signals
+        }
+        self._episode = np.zeros(rows, dtype=np.int64)
+
+    @property
+    def complete(self) -> bool:
+        return bool((self._episode >= self._per_row).all())
+
+    def add(self, result: StepResult) -> None:
+        _, rew, terminated, truncated, infos = result
+        rows = np.flatnonzero((self._episode < self._per_row) & infos["valid"])
+        episode = self._episode
+        self._returns[episode[rows], rows] += rew[rows]
+        self._lengths[episode[rows], rows] += 1
+        ended = rows[(terminated | truncated)[rows]]
+        if len(ended):
+            for name, flags in self._flags.items():
+                flags[episode[ended], ended] = infos["final_info"]["signals"][name][ended, 0] > 0
+        episode[ended] += 1
+
+    def result(self) -> Evaluation:
+        first = slice(self._episodes)
+        flags = {name: values.reshape(-1)[first] for name, values in self._flags.items()}
+        return Evaluation(
+            self._returns.reshape(-1)[first],
+            self._lengths.reshape(-1)[first],
+            flags.get("success"),
+            flags.get("joint_success"),
+        )
 
 
 def evaluate(env: VectorEnv[Any, Any, Any], policy: Policy, episodes: int, seed: int) -> Evaluation:
-    """Run the same number of episodes in every row, so that short ones are not over-represented.
+    """Measure a policy.
 
     Args:
         env: with SAME_STEP autoreset.
@@ -49,24 +105,23 @@ def evaluate(env: VectorEnv[Any, Any, Any], policy: Policy, episodes: int, seed:
         episodes: how many in all; must be at least one.
         seed: of the episodes.
     """
-    per_row = -(-episodes // env.num_envs)
     obs, infos = env.reset(seed=seed)
-    returns = np.zeros((per_row, env.num_envs))
-    lengths = np.zeros((per_row, env.num_envs), dtype=np.int64)
-    successes = np.zeros((per_row, env.num_envs), dtype=bool)
-    has_success = "success" in infos.get("signals", {})
-    episode = np.zeros(env.num_envs, dtype=np.int64)
-    while (episode < per_row).any():
-        obs, rew, terminated, truncated, infos = env.step(policy(obs))
-        rows = np.flatnonzero((episode < per_row) & infos["valid"])
-        returns[episode[rows], rows] += rew[rows]
-        lengths[episode[rows], rows] += 1
-        ended = rows[(terminated | truncated)[rows]]
-        if has_success and len(ended):
-            successes[episode[ended], ended] = infos["final_info"]["signals"]["success"][ended, 0] > 0
-        episode[ended] += 1
-    return Evaluation(
-        returns.reshape(-1)[:episodes],
-        lengths.reshape(-1)[:episodes],
-        successes.reshape(-1)[:episodes] if has_success else None,
-    )
+    tally = _Tally(episodes, env.num_envs, infos)
+    while not tally.complete:
+        result = env.step(policy(obs))
+        obs = result[0]
+        tally.add(result)
+    return tally.result()
+
+
+def evaluate_world(world: World, policies: Mapping[str, Policy], episodes: int, seed: int) -> dict[str, Evaluation]:
+    """Measure the policies of all behaviors of a scene, which act together; behavior -> its evaluation."""
+    starts = world.reset(seed)
+    tallies = {name: _Tally(episodes, len(infos["requesting"]), infos) for name, (_, infos) in starts.items()}
+    obs = {name: start for name, (start, _) in starts.items()}
+    while not all(tally.complete for tally in tallies.values()):
+        results = world.step({name: policies[name](obs[name]) for name in tallies})
+        for name, result in results.items():
+            obs[name] = result[0]
+            tallies[name].add(result)
+    return {name: tally.result() for name, tally in tallies.items()}

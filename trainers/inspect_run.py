@@ -2,49 +2,59 @@
 
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from trainers.checkpoint import load_checkpoint
 from trainers.config import load_settings
-from trainers.evaluate import Evaluation, evaluate
+from trainers.evaluate import Evaluation, evaluate_world
 from trainers.export.bundle import Export, best_checkpoint, export_actor
 from trainers.resume import check_networks
 from trainers.run_folder import RunFolder
 from trainers.settings import RunSettings
 from trainers.train import make_algorithm
-from trainers.world import make_env, run_errors
+from trainers.world import make_world, run_errors
 from trainers.yaml_file import Document
 
 
-def evaluate_run(root: Path, episodes: int, seed: int) -> Evaluation:
-    """Run the best policy of a run on the episodes of `seed`.
+def evaluate_run(root: Path, episodes: int, seed: int) -> dict[str, Evaluation]:
+    """Run the best policies of a run on the episodes of `seed`; behavior -> its evaluation.
 
     Raises:
         UserError: the run has no readable checkpoint, or its settings no longer fit.
         RunError: a reward term that is not a number.
     """
-    folder, settings, document, name = _open(root)
-    state = load_checkpoint(best_checkpoint(folder, name))
-    check_networks(state, name, settings.behaviors[name], document, best_checkpoint(folder, name))
-    with run_errors(name, document), closing(make_env(settings, name, document, evaluation=True)) as env:
-        algorithm = make_algorithm(env, settings, name, document)
-        algorithm.load_state_dict(state["algorithm"])
-        return evaluate(env, algorithm.act_deterministic, episodes, seed)
+    folder, settings, document = _open(root)
+    states = {name: _best_state(folder, settings, document, name) for name in settings.behaviors}
+    with run_errors(settings, document), closing(make_world(settings, document, evaluation=True)) as world:
+        policies = {}
+        for name, state in states.items():
+            algorithm = make_algorithm(world.rows[name], settings, name, document)
+            algorithm.load_state_dict(state["algorithm"])
+            policies[name] = algorithm.act_deterministic
+        return evaluate_world(world, policies, episodes, seed)
 
 
-def export_run(root: Path) -> Export:
-    """Export the best policy of a run.
+def export_run(root: Path) -> dict[str, Export]:
+    """Export the best policies of a run; behavior -> its export.
 
     Raises:
         UserError: the run has no readable checkpoint.
         RunError: the export failed; what was exported before is untouched.
     """
-    folder, settings, document, name = _open(root)
+    folder, settings, document = _open(root)
+    for name in settings.behaviors:
+        _best_state(folder, settings, document, name)
+    return {name: export_actor(folder, name, settings) for name in settings.behaviors}
+
+
+def _best_state(folder: RunFolder, settings: RunSettings, document: Document, name: str) -> dict[str, Any]:
     source = best_checkpoint(folder, name)
-    check_networks(load_checkpoint(source), name, settings.behaviors[name], document, source)
-    return export_actor(folder, name, settings)
+    state = load_checkpoint(source)
+    check_networks(state, name, settings.behaviors[name], document, source)
+    return state
 
 
-def _open(root: Path) -> tuple[RunFolder, RunSettings, Document, str]:
+def _open(root: Path) -> tuple[RunFolder, RunSettings, Document]:
     folder = RunFolder(root)
     settings, document = load_settings(folder.configuration)
-    return folder, settings, document, next(iter(settings.behaviors))
+    return folder, settings, document

@@ -4,71 +4,63 @@ import gc
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 from mlagents_envs.exception import UnityException
 
-from reward_shaping import RewardWrapper
-from trainers.algorithms import Algorithm, Step
+from trainers.behavior import BehaviorTrainer
 from trainers.checkpoint import as_arrays
 from trainers.display import Display
-from trainers.errors import RunError
 from trainers.evaluate import Evaluation
-from trainers.export.unity_onnx import write_unity_onnx
-from trainers.files import write_atomically
-from trainers.metrics import EpisodeLog, MetricsLog
 from trainers.run_folder import RunFolder
-from trainers.settings import BehaviorSettings, EvaluationSettings
-from unity_env import UnityVectorEnv
+from trainers.settings import EvaluationSettings
+from trainers.world import World
+
+Evaluate = Callable[[int, int], dict[str, Evaluation]]
 
 
 class TrainingLoop:
-    """Trains one behavior until max_steps, the success threshold, or a stop signal.
+    """Trains the behaviors of a scene until all have done their max_steps, the scene is solved, or a stop signal.
 
     Args:
-        name: of the behavior.
-        settings: of the behavior.
+        world: the scene, with the rewards in place.
+        trainers: behavior -> what trains it.
         evaluation: when and how to evaluate.
-        env: with the reward in place.
-        algorithm: the learner.
-        evaluate: (episodes, seed) -> what the deterministic policy came to; None where that cannot be had.
-        folder: where checkpoints go.
+        evaluate: (episodes, seed) -> what the deterministic policies came to; None where that cannot be had.
+        folder: where the run's files go.
         display: what the user sees.
     """
 
     def __init__(
         self,
-        name: str,
-        settings: BehaviorSettings,
+        world: World,
+        trainers: Mapping[str, BehaviorTrainer],
         evaluation: EvaluationSettings,
-        env: RewardWrapper,
-        algorithm: Algorithm,
-        evaluate: Callable[[int, int], Evaluation] | None,
+        evaluate: Evaluate | None,
         folder: RunFolder,
         display: Display,
     ) -> None:
-        self.name, self.settings, self.evaluation = name, settings, evaluation
-        self.env, self.algorithm, self.evaluate = env, algorithm, evaluate
-        assert isinstance(env.unwrapped, UnityVectorEnv)
-        self.world: UnityVectorEnv = env.unwrapped
+        self.world, self.trainers = world, trainers
+        self.evaluation, self.evaluate = evaluation, evaluate
         self.folder, self.display = folder, display
-        self.step = 0
         self.best = (-math.inf, -math.inf)
         self.solved = False
         self.stop_requested = False
-        self._step_before_update = 0
-        self._saved_step = self._summarized_step = self._evaluated_step = 0
-        self._episodes = EpisodeLog(env.num_envs)
-        self._obs: Any = None
-        self._restored_metrics: dict[str, Any] = {}
+        self._saved_step = self._evaluated_step = 0
         self._seconds = dict.fromkeys(("policy", "simulation", "update", "evaluation"), 0.0)
 
+    @property
+    def step(self) -> int:
+        """Transitions of the behavior that has the most."""
+        return max(trainer.step for trainer in self.trainers.values())
+
     def start(self, seed: int) -> None:
-        """Begin at step 0."""
-        self._obs, infos = self.env.reset(seed=seed)
-        self._requesting = infos["requesting"]
+        """Begin new episodes."""
+        for name, (obs, infos) in self.world.reset(seed).items():
+            self.trainers[name].begin(obs, infos)
 
     def run(self) -> None:
         """Train.
@@ -79,8 +71,8 @@ class TrainingLoop:
             UnityException: a player died, beyond what restarts may mend; a checkpoint is written first.
             KeyboardInterrupt: a second Ctrl-C; a checkpoint is written first.
         """
-        self._metrics = MetricsLog(self.folder.behavior(self.name), self.step)
-        self._metrics.load_state_dict(self._restored_metrics)
+        for trainer in self.trainers.values():
+            trainer.open_log()
         gc.freeze()  # what the imports left behind need not be looked through again, a tenth of a step's time
         try:
             with self._stop_signals():
@@ -89,124 +81,112 @@ class TrainingLoop:
             self._checkpoint()  # no player's state could be resumed anyway: what was learned is all there is
             raise
         finally:
-            self._metrics.close()
+            for trainer in self.trainers.values():
+                trainer.metrics.close()
 
     def _run(self) -> None:
-        while self.step < self.settings.max_steps and not (self.solved or self.stop_requested):
+        while not (self.solved or self.stop_requested or all(trainer.finished for trainer in self.trainers.values())):
             self._collect()
             self._update()
         if self.solved:
             self.display.note(f"solved: success reached {self.evaluation.success_threshold:.1%} at step {self.step:,}")
-        if self._summarized_step != self.step:
-            self._summarize()
+        self._summarize([trainer for trainer in self.trainers.values() if not trainer.summarized])
         if self._evaluated_step != self.step and not self.stop_requested:
             self._evaluate()
         if self._saved_step != self.step:
             self._checkpoint()
 
     def _collect(self) -> None:
-        """Act in all rows until the algorithm has enough for an update."""
-        algorithm, env, clock = self.algorithm, self.env, time.perf_counter
-        while not algorithm.ready():
+        """Act in all rows of all behaviors until one of them has enough for an update."""
+        trainers, world, clock = self.trainers, self.world, time.perf_counter
+        while not any(trainer.algorithm.ready() for trainer in trainers.values()):
             started = clock()
-            act = algorithm.act(self._obs, self._requesting)
+            actions = {name: trainer.act() for name, trainer in trainers.items()}
             acted = clock()
-            self._obs, rew, terminated, truncated, infos = env.step(act)
+            results = world.step(actions)
             stepped = clock()
-            self._requesting = infos["requesting"]
-            algorithm.observe(Step(rew, terminated, truncated, self._obs, infos.get("final_obs"), infos["valid"]))
-            self._episodes.add(rew, terminated, truncated, infos)
-            self.step += int(infos["valid"].sum())
+            for name, result in results.items():
+                trainers[name].observe(result)
             self._seconds["policy"] += acted - started
             self._seconds["simulation"] += stepped - acted
 
     def _update(self) -> None:
+        """Let those learn who have enough; log, evaluate and save where an interval has passed."""
+        ready = [trainer for trainer in self.trainers.values() if trainer.algorithm.ready()]
         started = time.perf_counter()
-        metrics = self.algorithm.update(self.step / self.settings.max_steps)
+        for trainer in ready:
+            trainer.update()
         self._seconds["update"] += time.perf_counter() - started
-        broken = [name for name, value in metrics.items() if name.startswith("losses/") and not math.isfinite(value)]
-        if broken:
-            raise RunError(
-                f"{broken[0]} is {metrics[broken[0]]} at step {self.step}; a lower learning_rate or a smaller reward "
-                f"scale would be the first things to try. Checkpoints written before are kept"
-            )
-        self._metrics.add(metrics)
-        if self._crossed(self.settings.summary_freq):
-            self._summarize()
-        if self._crossed(self.evaluation.interval):
+        self._summarize([trainer for trainer in ready if trainer.crossed(trainer.settings.summary_freq)])
+        if any(trainer.crossed(self.evaluation.interval) for trainer in ready):
             self._evaluate()
-        if self._crossed(self.settings.save_every):
+        save = any(trainer.crossed(trainer.settings.save_every) for trainer in ready)
+        for trainer in ready:
+            trainer.mark()
+        if save:
             self._checkpoint()
-        self._step_before_update = self.step
-        self.display.progress(self.step)
 
-    def _crossed(self, interval: int) -> bool:
-        """Whether a multiple of `interval` lies between the last update and this one."""
-        return self.step // interval > self._step_before_update // interval
-
-    def _summarize(self) -> None:
+    def _summarize(self, trainers: list[BehaviorTrainer]) -> None:
+        if not trainers:
+            return
         total = sum(self._seconds.values())
         split = {f"time/{part}_share": seconds / total for part, seconds in self._seconds.items()}
         scene = {f"scene/{name}": value for name, value in self.world.stats().items()}
-        extra = {**self._episodes.summary(), **self.env.log.summary(), **scene, **split}
-        self.display.summary(self.step, self._metrics.summarize(self.step, extra))
-        self._summarized_step = self.step
+        for trainer in trainers:
+            trainer.summarize({**scene, **split})
 
     def _evaluate(self) -> None:
         if self.evaluate is None:
             return
         started = time.perf_counter()
-        result = self.evaluate(self.evaluation.episodes, self.evaluation.seed)
+        results = self.evaluate(self.evaluation.episodes, self.evaluation.seed)
         self._seconds["evaluation"] += time.perf_counter() - started
-        self._metrics.write(self.step, {f"evaluation/{name}": value for name, value in result.summary().items()})
         self._evaluated_step = self.step
-        is_best = result.score > self.best
+        score = team_score(results)
+        is_best = score > self.best
         if is_best:
-            self.best = result.score
+            self.best = score
         threshold = self.evaluation.success_threshold
-        self.solved = threshold is not None and result.success is not None and result.success >= threshold
-        self.display.evaluation(self.step, result, is_best=is_best)
+        self.solved = threshold is not None and score[0] >= threshold
+        for name, result in results.items():
+            self.trainers[name].log_evaluation(result, is_best=is_best)
         if is_best:
-            self.folder.save_best(self.name, self._state())
+            shared = self._shared_state()
+            for name, trainer in self.trainers.items():
+                self.folder.save_best(name, trainer.state_dict() | shared)
 
     def _checkpoint(self) -> None:
-        path = self.folder.save(self.name, self._state(), self.step, self.settings.keep_checkpoints)
-        write_atomically(path.with_suffix(".onnx"), lambda file: write_unity_onnx(self.algorithm.actor, file))
+        shared = self._shared_state()
+        status = {name: trainer.checkpoint(shared) for name, trainer in self.trainers.items()}
         self._saved_step = self.step
-        self.display.checkpoint(self.step, path)
-        self.folder.write_status({self.name: {"step": self.step, "checkpoint": path.name, "solved": self.solved}})
+        self.folder.write_status({name: {**entry, "solved": self.solved} for name, entry in status.items()})
         self.folder.write_timers(self._seconds)
 
-    def _state(self) -> dict[str, Any]:
-        """Everything the rest of the run depends on; complete right after an update."""
+    def _shared_state(self) -> dict[str, Any]:
+        """What the behaviors' checkpoints have in common; `moment` tells whether they belong together."""
         return {
-            "step": self.step,
+            "moment": {name: trainer.step for name, trainer in self.trainers.items()},
             "best": self.best,
-            "settings": self.settings.model_dump(mode="json"),
-            "algorithm": self.algorithm.state_dict(),
-            "env": self.world.state_dict(),
-            "reward": self.env.state_dict(),
-            "episodes": self._episodes.state_dict(),
             "solved": self.solved,
-            "metrics": self._metrics.state_dict(),
+            "env": self.world.state_dict(),
         }
 
-    def restore(self, state: dict[str, Any], seed: int) -> bool:
-        """Continue from a checkpoint's state; returns whether the simulation's state came back, too."""
-        self.step = self._step_before_update = self._saved_step = state["step"]
-        self._summarized_step = self._evaluated_step = self.step
-        self._restored_metrics = state["metrics"]
+    def restore(self, states: Mapping[str, dict[str, Any]], seed: int) -> bool:
+        """Continue from the behaviors' checkpoints; returns whether the simulation's state came back, too."""
+        for name, state in states.items():
+            self.trainers[name].load_state_dict(state)
+        first = next(iter(states.values()))
+        self._saved_step = self._evaluated_step = self.step
         threshold = self.evaluation.success_threshold
-        self.solved = threshold is not None and state["solved"] and state["best"][0] >= threshold
-        self.best = tuple(state["best"])
-        self.algorithm.load_state_dict(state["algorithm"])
-        if state["env"] is None or len(state["episodes"]["length"]) != self.env.num_envs:
+        self.solved = threshold is not None and first["solved"] and first["best"][0] >= threshold
+        self.best = tuple(first["best"])
+        moment = {name: trainer.step for name, trainer in self.trainers.items()}
+        together = all(state["moment"] == moment for state in states.values())
+        if first["env"] is None or not (together and all(self.trainers[name].fits(of) for name, of in states.items())):
             self.start(seed + self.step)
             return False
-        self._obs, infos = self.world.load_state_dict(as_arrays(state["env"]))
-        self._requesting = infos["requesting"]
-        self.env.load_state_dict(as_arrays(state["reward"]), infos)
-        self._episodes.load_state_dict(as_arrays(state["episodes"]))
+        for name, (obs, infos) in self.world.load_state_dict(as_arrays(first["env"])).items():
+            self.trainers[name].resume_episodes(states[name], obs, infos)
         return True
 
     @contextmanager
@@ -225,3 +205,10 @@ class TrainingLoop:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def team_score(results: Mapping[str, Evaluation]) -> tuple[float, float]:
+    """Return what the best checkpoint is chosen by: the mean of the behaviors' scores."""
+    scores = np.array([result.score for result in results.values()])
+    success, reward = scores.mean(axis=0).tolist()
+    return success, reward

@@ -12,29 +12,32 @@ from trainers.settings import BehaviorSettings, RunSettings
 from trainers.yaml_file import Document, read_yaml
 
 
-def load_resumed(folder: RunFolder, name: str, behavior: BehaviorSettings, document: Document) -> dict[str, Any]:
-    """Return the state of the newest checkpoint.
+def load_resumed(folder: RunFolder, settings: RunSettings, document: Document) -> dict[str, dict[str, Any]]:
+    """Return behavior -> the state of its newest checkpoint.
 
     Raises:
         UserError: there is none, or it was made with other networks.
     """
-    path = folder.checkpoint(name)
-    state = load_checkpoint(path)
-    check_networks(state, name, behavior, document, path)
-    return state
+    states = {}
+    for name, behavior in settings.behaviors.items():
+        path = folder.checkpoint(name)
+        states[name] = load_checkpoint(path)
+        check_networks(states[name], name, behavior, document, path)
+    return states
 
 
-def restore(loop: TrainingLoop, state: dict[str, Any], seed: int, path: Path) -> bool:
-    """Let the loop continue from `state`; returns whether the simulation's state came back, too.
+def restore(loop: TrainingLoop, states: dict[str, dict[str, Any]], seed: int, folder: RunFolder) -> bool:
+    """Let the loop continue from the states; returns whether the simulation's state came back, too.
 
     Raises:
-        UserError: the checkpoint lacks something, or something in it does not fit.
+        UserError: a checkpoint lacks something, or something in it does not fit.
     """
     try:
-        return loop.restore(state, seed)
+        return loop.restore(states, seed)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise UserError(f"{path}: does not fit this run: {type(error).__name__}: {reason}") from None
+        paths = ", ".join(str(folder.checkpoint(name)) for name in states)
+        raise UserError(f"{paths}: does not fit this run: {type(error).__name__}: {reason}") from None
 
 
 def changed_settings(configuration: Path, settings: RunSettings) -> list[str]:
@@ -65,10 +68,11 @@ def initial_checkpoint(settings: RunSettings, name: str, behavior: BehaviorSetti
 
 
 def initialize(algorithm: Algorithm, path: Path, name: str, behavior: BehaviorSettings, document: Document) -> None:
-    """Take over networks and optimiser; the random state stays this run's own."""
+    """Take over networks and optimiser; what is random and under way stays this run's own."""
     state = load_checkpoint(path)
     check_networks(state, name, behavior, document, path)
-    algorithm.load_state_dict(state["algorithm"] | {"generator": algorithm.state_dict()["generator"]})
+    own = algorithm.state_dict()
+    algorithm.load_state_dict(state["algorithm"] | {key: own[key] for key in ("generator", "rollout", "last_act")})
 
 
 def check_networks(

@@ -1,7 +1,11 @@
 """On-policy storage: T steps of N rows."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
+
+_STORED = ("act", "rew", "terminated", "truncated", "valid")
 
 
 class Rollout:
@@ -38,6 +42,31 @@ class Rollout:
         """Forget the stored steps."""
         self.length = 0
         self.final_obs.clear()
+
+    def state_dict(self) -> dict[str, Any] | None:
+        """The steps stored so far; None where there are none."""
+        if self.length == 0:
+            return None
+        part = slice(self.length)
+        return {
+            "length": self.length,
+            "obs": self.obs[: self.length + 1].clone(),
+            "noise": self.noise.clone(),
+            "final_obs": [[t, rows, obs] for t, rows, obs in self.final_obs],
+            **{name: getattr(self, name)[part].clone() for name in _STORED},
+        }
+
+    def load_state_dict(self, state: dict[str, Any] | None) -> None:
+        """Continue where `state_dict` was taken."""
+        self.clear()
+        if state is None:
+            return
+        self.length = state["length"]
+        self.obs[: self.length + 1] = state["obs"]
+        self.noise[:] = state["noise"]
+        self.final_obs = [(t, rows, obs) for t, rows, obs in state["final_obs"]]
+        for name in _STORED:
+            getattr(self, name)[: self.length] = state[name]
 
     def add_final_obs(self, rows: Tensor, obs: Tensor) -> None:
         """Keep the true last observations, (k, D), of the rows (k,) whose episodes end in this step."""

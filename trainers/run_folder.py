@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -38,15 +39,16 @@ class RunFolder:
         """The best checkpoint by evaluation."""
         return self.behavior(behavior) / "best.pt"
 
-    def check(self, behavior: str, *, resume: bool, force: bool) -> None:
+    def check(self, behaviors: Iterable[str], *, resume: bool, force: bool) -> None:
         """Refuse what would fail or overwrite, before anything is started or changed.
 
         Raises:
             UserError: the run exists and neither resume nor force is set, resume without a run, or the
                 folder cannot be written.
         """
-        if resume and not self.checkpoint(behavior).is_file():
-            raise UserError(f"--resume: no {self.checkpoint(behavior)}; check --run-id and --results-dir")
+        for checkpoint in map(self.checkpoint, behaviors):
+            if resume and not checkpoint.is_file():
+                raise UserError(f"--resume: no {checkpoint}; check --run-id and --results-dir")
         if not resume and self._has_results():
             if not force:
                 raise UserError(
@@ -63,7 +65,7 @@ class RunFolder:
         if not os.access(existing, os.W_OK):
             raise UserError(f"{self.root}: cannot be written: no permission for {existing}")
 
-    def prepare(self, behavior: str, *, keep: bool) -> None:
+    def prepare(self, behaviors: Iterable[str], *, keep: bool) -> None:
         """Make the folders; unless `keep`, clear what an earlier run left there, but for the players' new logs.
 
         Raises:
@@ -77,7 +79,8 @@ class RunFolder:
                         old.unlink()
                     elif old != logs:
                         shutil.rmtree(old)
-            self.behavior(behavior).mkdir(parents=True, exist_ok=True)
+            for behavior in behaviors:
+                self.behavior(behavior).mkdir(parents=True, exist_ok=True)
             logs.mkdir(exist_ok=True)
         except OSError as error:
             raise UserError(f"{self.root}: cannot be written: {_why(error)}") from None

@@ -1,26 +1,27 @@
 """START HERE: YAML -> environment -> reward -> loop -> checkpoint -> actor."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from reward_shaping import RewardWrapper
 from trainers.algorithms import ALGORITHMS, Algorithm
+from trainers.behavior import BehaviorTrainer
 from trainers.checkpoint import load_checkpoint
 from trainers.config import dump_settings
 from trainers.display import Display
-from trainers.evaluate import Evaluation, evaluate
+from trainers.evaluate import Evaluation, evaluate_world
 from trainers.export.bundle import Export, best_checkpoint, export_actor
 from trainers.files import write_text
-from trainers.loop import TrainingLoop
+from trainers.loop import Evaluate, TrainingLoop
 from trainers.resume import changed_settings, initial_checkpoint, initialize, load_resumed, restore
 from trainers.run_folder import RunFolder
-from trainers.settings import BehaviorSettings, RunSettings, without_effect
-from trainers.world import make_env, run_errors
+from trainers.settings import RunSettings, without_effect
+from trainers.world import World, make_world, run_errors
 from trainers.yaml_file import Document
+from unity_env.agent_rows import AgentRows
 
 
 @dataclass(frozen=True)
@@ -30,70 +31,71 @@ class Trained:
     Attributes:
         folder: its files.
         step: training steps done.
-        evaluation: the final one, on held-out episodes; None in the Editor, which has no second scene for it.
-        export: the exported actor; None after a stop signal.
+        evaluations: behavior -> the final one, on held-out episodes; empty in the Editor, which has no second
+            scene for it.
+        exports: behavior -> the exported actor; empty after a stop signal.
     """
 
     folder: RunFolder
     step: int
-    evaluation: Evaluation | None
-    export: Export | None
+    evaluations: Mapping[str, Evaluation]
+    exports: Mapping[str, Export]
 
 
 def train(settings: RunSettings, document: Document, display: Display) -> Trained:
-    """Train the run's behavior, keep its best policy, measure it on held-out episodes, export it.
+    """Train the run's behaviors, keep their best policies, measure them on held-out episodes, export them.
 
     Raises:
         UserError: the settings do not fit the environment, or the results folder cannot be used.
         RunError: training failed after it had begun, or a player did not start.
     """
-    name, behavior = _only_behavior(settings, document)
+    names = tuple(settings.behaviors)
     torch.set_num_threads(settings.torch_settings.threads)
     chosen = settings.checkpoint_settings
     folder = RunFolder(Path(chosen.results_dir) / chosen.run_id)
-    folder.check(name, resume=chosen.resume, force=chosen.force)
-    with ExitStack() as worlds, run_errors(name, document):
-        env = worlds.enter_context(closing(make_env(settings, name, document)))
-        algorithm = make_algorithm(env, settings, name, document)
-        evaluate_on = _evaluator(settings, name, document, algorithm, worlds)
-        resumed = load_resumed(folder, name, behavior, document) if chosen.resume else None
-        if chosen.initialize_from or behavior.init_path:
-            initialize(algorithm, initial_checkpoint(settings, name, behavior), name, behavior, document)
+    folder.check(names, resume=chosen.resume, force=chosen.force)
+    with ExitStack() as worlds, run_errors(settings, document):
+        world = worlds.enter_context(closing(make_world(settings, document)))
+        algorithms = {name: make_algorithm(world.rows[name], settings, name, document) for name in names}
+        evaluate_on = _evaluator(settings, document, algorithms, worlds)
+        resumed = load_resumed(folder, settings, document) if chosen.resume else None
+        _initialize(algorithms, settings, document)
         changed = changed_settings(folder.configuration, settings) if chosen.resume else []
-        folder.prepare(name, keep=chosen.resume)
+        folder.prepare(names, keep=chosen.resume)
         write_text(folder.configuration, dump_settings(settings))
 
-        loop = TrainingLoop(name, behavior, settings.evaluation, env, algorithm, evaluate_on, folder, display)
-        for line in without_effect(behavior):
-            display.note(line)
-        display.reward_table(name, env.reward.describe())
+        trainers = {name: _trainer(name, settings, algorithms[name], world, folder, display) for name in names}
+        loop = TrainingLoop(world, trainers, settings.evaluation, evaluate_on, folder, display)
+        _announce(settings, world, display)
         if resumed is None:
             loop.start(settings.env_settings.seed)
         else:
-            exact = restore(loop, resumed, settings.env_settings.seed, folder.checkpoint(name))
+            exact = restore(loop, resumed, settings.env_settings.seed, folder)
             what = "simulation included" if exact else "networks and optimiser; the episodes start anew"
             display.note(f"resumed at step {loop.step:,}: {'bit-exactly, ' if exact and not changed else ''}{what}")
             for line in changed:
                 display.note(f"  changed: {line}")
-        display.start(name, loop.step, behavior.max_steps)
+        display.start({name: (trainers[name].step, settings.behaviors[name].max_steps) for name in names})
         loop.run()
         display.stop()
         if loop.stop_requested:
-            return Trained(folder, loop.step, None, None)
-        algorithm.load_state_dict(load_checkpoint(best_checkpoint(folder, name))["algorithm"])
+            return Trained(folder, loop.step, {}, {})
+        for name, algorithm in algorithms.items():
+            algorithm.load_state_dict(load_checkpoint(best_checkpoint(folder, name))["algorithm"])
         last = settings.evaluation
-        final = evaluate_on(last.final_episodes, last.final_seed) if evaluate_on else None
-    return Trained(folder, loop.step, final, export_actor(folder, name, settings, final))
+        finals = evaluate_on(last.final_episodes, last.final_seed) if evaluate_on else {}
+    exports = {name: export_actor(folder, name, settings, finals.get(name)) for name in names}
+    return Trained(folder, loop.step, finals, exports)
 
 
-def make_algorithm(env: RewardWrapper, settings: RunSettings, name: str, document: Document) -> Algorithm:
-    """Make the behavior's learner for the environment's observations and actions.
+def make_algorithm(rows: AgentRows, settings: RunSettings, name: str, document: Document) -> Algorithm:
+    """Make a behavior's learner for its agents' observations and actions.
 
     Raises:
         UserError: a device that is not there, or spaces that the algorithm cannot handle.
     """
     behavior = settings.behaviors[name]
-    observation, action = env.single_observation_space, env.single_action_space
+    observation, action = rows.single_observation_space, rows.single_action_space
     if observation.shape is None or len(observation.shape) != 1 or action.shape is None or action.dtype != "float32":
         raise document.error(
             ("behaviors", name),
@@ -103,27 +105,45 @@ def make_algorithm(env: RewardWrapper, settings: RunSettings, name: str, documen
     return ALGORITHMS[behavior.trainer_type](
         observation.shape[0],
         action.shape[0],
-        env.num_envs,
+        rows.num_rows,
         behavior,
         settings.env_settings.seed,
         _device(settings, document),
     )
 
 
+def _trainer(
+    name: str, settings: RunSettings, algorithm: Algorithm, world: World, folder: RunFolder, display: Display
+) -> BehaviorTrainer:
+    rows = world.rows[name].num_rows
+    return BehaviorTrainer(name, settings.behaviors[name], algorithm, world.scorers[name], rows, folder, display)
+
+
+def _initialize(algorithms: Mapping[str, Algorithm], settings: RunSettings, document: Document) -> None:
+    """Let behaviors that name an earlier run's networks start from them."""
+    for name, behavior in settings.behaviors.items():
+        if settings.checkpoint_settings.initialize_from or behavior.init_path:
+            source = initial_checkpoint(settings, name, behavior)
+            initialize(algorithms[name], source, name, behavior, document)
+
+
+def _announce(settings: RunSettings, world: World, display: Display) -> None:
+    """Say what is trained, and which settings have no effect."""
+    for name, behavior in settings.behaviors.items():
+        for line in without_effect(behavior):
+            display.note(line)
+        display.reward_table(name, world.scorers[name].reward.describe())
+
+
 def _evaluator(
-    settings: RunSettings, name: str, document: Document, algorithm: Algorithm, worlds: ExitStack
-) -> Callable[[int, int], Evaluation] | None:
-    """Return what runs evaluation episodes, (episodes, seed) -> Evaluation; None in the Editor."""
+    settings: RunSettings, document: Document, algorithms: Mapping[str, Algorithm], worlds: ExitStack
+) -> Evaluate | None:
+    """Return what runs evaluation episodes, (episodes, seed) -> evaluations; None in the Editor."""
     if settings.env_settings.env_path is None:
         return None
-    env = worlds.enter_context(closing(make_env(settings, name, document, evaluation=True)))
-    return lambda episodes, seed: evaluate(env, algorithm.act_deterministic, episodes, seed)
-
-
-def _only_behavior(settings: RunSettings, document: Document) -> tuple[str, BehaviorSettings]:
-    if len(settings.behaviors) > 1:
-        raise document.error(("behaviors",), "several behaviors in one run are not supported yet; leave one")
-    return next(iter(settings.behaviors.items()))
+    world = worlds.enter_context(closing(make_world(settings, document, evaluation=True)))
+    policies = {name: algorithm.act_deterministic for name, algorithm in algorithms.items()}
+    return lambda episodes, seed: evaluate_world(world, policies, episodes, seed)
 
 
 def _device(settings: RunSettings, document: Document) -> torch.device:

@@ -1,94 +1,253 @@
-"""A behavior's world: the environment that the YAML names, with the behavior's reward on top."""
+"""A run's world: the scene that the YAML names, with every behavior's reward on top."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 
+import numpy as np
+from mlagents_envs.base_env import BaseEnv
 from mlagents_envs.exception import UnityException
 
-from reward_shaping import ENV_REWARD_ONLY, Reward, RewardError, RewardWrapper
-from trainers.errors import RunError
+from reward_shaping import ENV_REWARD_ONLY, Reward, RewardError, RewardScorer, RewardWrapper
+from trainers.errors import RunError, UserError
 from trainers.settings import RunSettings
 from trainers.yaml_file import Document
+from unity_env.agent_rows import StepResult
 from unity_env.link.errors import LinkError, PortTakenError
-from unity_env.make import make_vector_env
+from unity_env.make import make_base_env
+from unity_env.scene import UnityScene
 from unity_env.settings import Curriculum, EnvironmentParameter, EnvSettings, Sampler
 from unity_env.sim.role import find_role
 from unity_env.spaces import Layouts
+from unity_env.vector_env import APPEAR_STEPS, UnityVectorEnv
 
 EVALUATION_ROWS = 50
+SILENT_STEPS = 10_000
+
+T = TypeVar("T")
 
 
-def make_env(
-    settings: RunSettings, name: str, document: Document, *, evaluation: bool = False, rows: int | None = None
-) -> RewardWrapper:
-    """Make the vector environment with the behavior's reward.
+class World:
+    """A scene whose behaviors are rewarded as their settings say.
+
+    Args:
+        scene: stepped until all of the behaviors have appeared in it.
+        names: of the behaviors, with or without `?team=`.
+
+    Attributes:
+        rows: behavior -> its agents.
+        scorers: behavior -> what scores it; to be filled by `make_world`.
+
+    Raises:
+        ValueError: a behavior does not appear, or its name is not unique.
+    """
+
+    def __init__(self, scene: UnityScene, names: Collection[str]) -> None:
+        self.scene = scene
+        scene.reset()
+        self._full_name = {name: find_appearing(scene, name) for name in names}
+        self.rows = {name: scene.behaviors[full] for name, full in self._full_name.items()}
+        self.scorers: dict[str, RewardScorer] = {}
+        self._silent_steps = 0
+
+    def reset(self, seed: int) -> dict[str, tuple[Any, dict[str, Any]]]:
+        """Start new episodes everywhere; behavior -> (observations, infos)."""
+        starts = self._by_name(self.scene.reset(seed=seed))
+        for name, (_, infos) in starts.items():
+            self.scorers[name].begin(infos)
+        return starts
+
+    def step(self, actions: Mapping[str, np.ndarray]) -> dict[str, StepResult]:
+        """Advance once; behavior -> gymnasium's five values, with the behavior's own reward.
+
+        Raises:
+            RewardError: a reward term that is not a number.
+            RunError: no agent of any behavior has reported for a long time.
+        """
+        results = self._advance({self._full_name[name]: action for name, action in actions.items()})
+        scored = {}
+        for name, (obs, env_rew, terminated, truncated, infos) in results.items():
+            rew = self.scorers[name].score(actions[name], env_rew, terminated, truncated, infos)
+            scored[name] = (obs, rew, terminated, truncated, infos)
+        return scored
+
+    def close(self) -> None:
+        """Close the scene."""
+        self.scene.close()
+
+    def stats(self) -> dict[str, float]:
+        """What the scene has reported of itself since the last call."""
+        return self.scene.stats()
+
+    def state_dict(self) -> dict[str, Any] | None:
+        """State of the scene, without the scorers'; None where it cannot tell."""
+        return self.scene.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> dict[str, tuple[Any, dict[str, Any]]]:
+        """Continue where `state_dict` was taken; behavior -> that moment's observations and infos."""
+        return self._by_name(self.scene.load_state_dict(state))
+
+    def _by_name(self, results: Mapping[str, T]) -> dict[str, T]:
+        return {name: results[full] for name, full in self._full_name.items()}
+
+    def _advance(self, actions: Mapping[str, np.ndarray]) -> dict[str, StepResult]:
+        """Step the scene until an agent reports."""
+        for _ in range(SILENT_STEPS):
+            results = self._by_name(self.scene.step(actions))
+            if any((infos["valid"] | infos["requesting"]).any() for *_, infos in results.values()):
+                return results
+        raise RunError(f"no agent of {', '.join(self.rows)} has reported for {SILENT_STEPS:,} steps of the scene")
+
+
+def find_appearing(scene: UnityScene, name: str) -> str:
+    """Return a behavior's full name, stepping the scene until it appears.
+
+    Raises:
+        ValueError: it does not appear within 100 steps, or the name is not unique.
+    """
+    for _ in range(APPEAR_STEPS):
+        found = [full for full in scene.behaviors if name in (full, full.partition("?")[0])]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise ValueError(f"behavior {name}: name one of {', '.join(found)}")
+        scene.step({full: rows.no_action() for full, rows in scene.behaviors.items()})
+    raise ValueError(f"behavior {name}: the environment has {', '.join(scene.env.behavior_specs) or 'none'}")
+
+
+def make_world(settings: RunSettings, document: Document, *, evaluation: bool = False) -> World:
+    """Make the scene with the reward of every behavior in the settings.
+
+    Args:
+        settings: of the run.
+        document: the run's YAML, for messages.
+        evaluation: make the one for evaluation episodes: a batch of its own, or a player beside the others.
+
+    Raises:
+        UserError: the environment or a reward does not fit, with the line of the YAML.
+        UnityException: a player did not start or connect.
+    """
+    names = tuple(settings.behaviors)
+    env = _make_base_env(settings, document, names[0], evaluation=evaluation)
+    try:
+        described = _layouts_of(env)
+        plain = {name: name.partition("?")[0] for name in names}
+        layouts = {
+            of: _described_layouts(settings.env_settings, name, document) or described.get(of, {})
+            for name, of in plain.items()
+        }
+        signals = {of: settings.behaviors[name].signals for name, of in plain.items()}
+        with _environment_errors(names[0], document):
+            world = World(UnityScene(env, layouts, None, signals, names), names)
+        for name, rows in world.rows.items():
+            reward, strength = _reward(settings, name, rows.signals, document)
+            world.scorers[name] = RewardScorer(reward, rows.num_rows, strength)
+        return world
+    except BaseException:
+        env.close()
+        raise
+
+
+def make_env(settings: RunSettings, name: str, document: Document, *, rows: int | None = None) -> RewardWrapper:
+    """Make gymnasium's vector environment of one behavior, with its reward.
 
     Args:
         settings: of the run.
         name: of the behavior.
         document: the run's YAML, for messages.
-        evaluation: make the one for evaluation episodes: a batch of its own, or a player beside the others.
-        rows: number of rows of `sim:`; None takes the settings' number, or as many as suit evaluation.
+        rows: number of rows of `sim:`; None takes the settings' number.
 
     Raises:
         UserError: the environment or the reward does not fit, with the line of the YAML.
         UnityException: a player did not start or connect.
     """
-    behavior, world = settings.behaviors[name], settings.env_settings
-    parameters = {key: _parameter(key, value, document) for key, value in settings.environment_parameters.items()}
-    if evaluation and world.sim_task and rows is None:
-        rows = EVALUATION_ROWS
-    run = settings.checkpoint_settings
+    base = _make_base_env(settings, document, name, rows=rows)
     try:
-        env = make_vector_env(
+        layouts = _described_layouts(settings.env_settings, name, document) or _layouts_of(base).get(name)
+        with _environment_errors(name, document):
+            env = UnityVectorEnv(base, name, layouts, None, settings.behaviors[name].signals)
+        return RewardWrapper(env, *_reward(settings, name, env.agents.signals, document))
+    except BaseException:
+        base.close()
+        raise
+
+
+def _make_base_env(
+    settings: RunSettings, document: Document, name: str, *, evaluation: bool = False, rows: int | None = None
+) -> BaseEnv:
+    world, run = settings.env_settings, settings.checkpoint_settings
+    if evaluation and world.sim_task:
+        rows = EVALUATION_ROWS
+    with _environment_errors(name, document):
+        return make_base_env(
             world.model_copy(update={"num_envs": 1}) if evaluation else world,
-            name,
             engine=settings.engine_settings,
-            parameters=parameters,
-            layouts=_described_layouts(world, name, document),
-            signals=behavior.signals,
+            parameters={key: _parameter(key, of, document) for key, of in settings.environment_parameters.items()},
             rows=rows,
             log_folder=Path(run.results_dir) / run.run_id / "run_logs",
             first_worker=world.num_envs if evaluation else 0,
         )
+
+
+def _reward(settings: RunSettings, name: str, signals: Mapping[str, Any], document: Document) -> tuple[Reward, float]:
+    behavior = settings.behaviors[name]
+    try:
+        reward = Reward(behavior.reward_shaping or ENV_REWARD_ONLY, signals)
+    except RewardError as error:
+        raise _reward_error(settings, error, document, name) from None
+    return reward, behavior.reward_signals.extrinsic.strength
+
+
+@contextmanager
+def _environment_errors(name: str, document: Document) -> Iterator[None]:
+    """Give what is wrong with an environment the line of the setting that it is about."""
+    try:
+        yield
     except ValueError as error:
         raise document.error(_culprit(name, str(error)), str(error)) from None
     except UnityException as error:
         if isinstance(error, LinkError) and not isinstance(error, PortTakenError):
             raise
         raise document.error(("env_settings", "env_path"), f"{error} (sim:<task> is the embedded simulation)") from None
-    try:
-        reward = Reward(behavior.reward_shaping or ENV_REWARD_ONLY, env.agents.signals)
-    except RewardError as error:
-        env.close()
-        raise document.error(_reward_path(name, error), str(error)) from None
-    return RewardWrapper(env, reward, behavior.reward_signals.extrinsic.strength)
 
 
 @contextmanager
-def run_errors(name: str, document: Document) -> Iterator[None]:
+def run_errors(settings: RunSettings, document: Document) -> Iterator[None]:
     """Turn what can fail below the trainers into a failed run, a reward with the line of its term."""
     try:
         yield
     except RewardError as error:
-        raise RunError(str(document.error(_reward_path(name, error), str(error)))) from None
+        raise RunError(str(_reward_error(settings, error, document))) from None
     except UnityException as error:
         raise RunError(str(error)) from None
+
+
+def _reward_error(settings: RunSettings, error: RewardError, document: Document, name: str | None = None) -> UserError:
+    """Return the error with its line in the YAML: of the behavior whose reward has the term."""
+    if name is None:
+        term = error.path[1] if len(error.path) > 1 else None
+        shaped = {key: of.reward_shaping for key, of in settings.behaviors.items() if of.reward_shaping}
+        name = next((key for key, reward in shaped.items() if term in reward.terms), next(iter(settings.behaviors)))
+    return document.error(("behaviors", name, "reward_shaping", *error.path), str(error))
 
 
 def _culprit(name: str, message: str) -> tuple[str, ...]:
     """Return the path of the setting that an environment's complaint is about."""
     kind, _, rest = message.partition(" ")
-    if kind in ("behavior", "signal"):
+    if kind == "behavior":
+        return ("behaviors", rest.partition(":")[0])
+    if kind == "signal":
         return ("behaviors", name)
     if message.startswith("environment parameter "):
         return ("environment_parameters", rest.split()[1].rstrip(":"))
     return ("env_settings", "env_path")
 
 
-def _reward_path(name: str, error: RewardError) -> tuple[str, ...]:
-    return ("behaviors", name, "reward_shaping", *error.path)
+def _layouts_of(env: BaseEnv) -> Mapping[str, Layouts]:
+    """Return the layouts that an environment knows of itself, as the embedded simulation does."""
+    found: Mapping[str, Layouts] = getattr(env, "layouts", {})
+    return found
 
 
 def _described_layouts(world: EnvSettings, name: str, document: Document) -> Layouts | None:

@@ -89,6 +89,13 @@ class AgentRows:
         rew = np.zeros(self.num_rows, np.float32)
         return self._observation(self._sensors), rew, none, none.copy(), self._infos(none.copy())
 
+    def no_action(self) -> Any:
+        """Return zero actions for all rows."""
+        zeros = self.spec.action_spec.empty_action(self.num_rows)
+        if self.spec.action_spec.continuous_size and self.spec.action_spec.discrete_size:
+            return {"continuous": zeros.continuous, "discrete": zeros.discrete}
+        return zeros.discrete if self.spec.action_spec.discrete_size else zeros.continuous
+
     def send(self, actions: Any) -> ActionTuple:
         """Pick the actions that agents have asked for, in the order in which they asked."""
         rows = self._request_rows

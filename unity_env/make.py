@@ -1,4 +1,4 @@
-"""env_settings -> a vector environment."""
+"""env_settings -> the environment."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -9,9 +9,7 @@ from mlagents_envs.base_env import BaseEnv
 from unity_env.link.channels import ChannelFactory, PlayerChannels, collect_stats, import_channel
 from unity_env.link.environment import UnityPlayer
 from unity_env.link.pool import PlayerPool, RestartLimits
-from unity_env.settings import MAX_SEED, EngineSettings, EnvSettings, Sampler, SignalSlice
-from unity_env.spaces import Layouts
-from unity_env.vector_env import UnityVectorEnv, find_behavior
+from unity_env.settings import MAX_SEED, EngineSettings, EnvSettings, Sampler
 
 Parameters = Mapping[str, float | Sampler]
 
@@ -69,55 +67,34 @@ class Players(PlayerPool):
         return collect_stats(self._channels)
 
 
-def make_vector_env(  # noqa: PLR0913  # the sections of a run's YAML
+def make_base_env(
     settings: EnvSettings,
-    behavior: str | None = None,
     *,
     engine: EngineSettings | None = None,
     parameters: Parameters | None = None,
-    layouts: Layouts | None = None,
-    signals: Mapping[str, SignalSlice] | None = None,
     rows: int | None = None,
     log_folder: Path | None = None,
     side_channels: Sequence[Callable[[], Any]] = (),
     first_worker: int = 0,
-) -> UnityVectorEnv:
-    """Make the environment that `env_path` names, with one row per agent.
+) -> BaseEnv:
+    """Make the environment that `env_path` names.
 
     Args:
         settings: env_settings of a run.
-        behavior: behavior name.
         engine: engine_settings, for Unity players.
         parameters: environment parameters.
-        layouts: sensor name -> component names; the embedded simulation knows its own.
-        signals: further signals, as parts of the observed sensors.
-        rows: number of rows; None takes num_envs * num_areas of `sim:`, the agents at the start of players.
+        rows: number of rows of `sim:`; None takes num_envs * num_areas.
         log_folder: where players log.
         side_channels: factories of one's own side channels, for Unity players.
         first_worker: worker id of the first player, so that two sets of players can run at once.
 
     Raises:
-        ValueError: an unknown task, behavior or side channel.
+        ValueError: an unknown task, side channel or environment parameter.
         UnityException: a player did not start or connect.
     """
     if settings.sim_task is None:
-        players = Players(
-            settings, engine or EngineSettings(), parameters or {}, log_folder, side_channels, first_worker
-        )
-        return _or_close(players, lambda: UnityVectorEnv(players, behavior, layouts, rows, signals))
+        return Players(settings, engine or EngineSettings(), parameters or {}, log_folder, side_channels, first_worker)
     from unity_env.sim.env import SimEnv  # noqa: PLC0415  # MuJoCo is loaded only where it simulates
 
     count = settings.num_envs * settings.num_areas if rows is None else rows
-    env = SimEnv(settings.sim_task, count, max(settings.seed, 0), settings.sim_threads, parameters)
-    if layouts is None:
-        layouts = env.layouts[find_behavior(env, behavior)]
-    return UnityVectorEnv(env, behavior, layouts, None, signals)
-
-
-def _or_close(env: BaseEnv, make: Callable[[], UnityVectorEnv]) -> UnityVectorEnv:
-    """Close the environment where `make` fails: nobody else knows it yet."""
-    try:
-        return make()
-    except BaseException:
-        env.close()
-        raise
+    return SimEnv(settings.sim_task, count, max(settings.seed, 0), settings.sim_threads, parameters)

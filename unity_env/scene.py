@@ -1,13 +1,14 @@
 """UnityScene: all behaviors of one ML-Agents environment at once."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from mlagents_envs.base_env import BaseEnv
 
 from unity_env.agent_rows import AgentRows, StepResult
+from unity_env.settings import SignalSlice
 from unity_env.spaces import Layouts
-from unity_env.vector_env import Seedable
+from unity_env.vector_env import Reporting, Restorable, Seedable
 
 
 class UnityScene:
@@ -21,6 +22,12 @@ class UnityScene:
         env: any `BaseEnv`.
         layouts: behavior name, without `?team=` -> sensor name -> component names.
         rows: behavior name, without `?team=` -> number of rows; where left out, the agents of its first message.
+        signals: behavior name, without `?team=` -> further signals, as parts of the observed sensors.
+        wanted: names of the behaviors to tell of, with or without `?team=`; the others get zero actions. None
+            tells of all.
+
+    Attributes:
+        behaviors: full name -> the rows of a behavior that has appeared.
     """
 
     def __init__(
@@ -28,9 +35,12 @@ class UnityScene:
         env: BaseEnv,
         layouts: Mapping[str, Layouts] | None = None,
         rows: Mapping[str, int] | None = None,
+        signals: Mapping[str, Mapping[str, SignalSlice]] | None = None,
+        wanted: Collection[str] | None = None,
     ) -> None:
         self.env = env
-        self._layouts, self._rows = layouts or {}, rows or {}
+        self._layouts, self._rows, self._signals = layouts or {}, rows or {}, signals or {}
+        self._wanted = wanted
         self.behaviors: dict[str, AgentRows] = {}
 
     def reset(self, *, seed: int | None = None) -> dict[str, tuple[Any, dict[str, Any]]]:
@@ -62,13 +72,47 @@ class UnityScene:
         """Close the environment below."""
         self.env.close()
 
+    def stats(self) -> dict[str, float]:
+        """What the scene has reported of itself since the last call; empty where it cannot."""
+        return self.env.stats() if isinstance(self.env, Reporting) else {}
+
+    def state_dict(self) -> dict[str, Any] | None:
+        """State of the environment and of all rows; None where the environment cannot tell its state."""
+        if not isinstance(self.env, Restorable):
+            return None
+        rows = {name: rows.state_dict() for name, rows in self.behaviors.items()}
+        return {"env": self.env.state_dict(), "agents": rows}
+
+    def load_state_dict(self, state: dict[str, Any]) -> dict[str, tuple[Any, dict[str, Any]]]:
+        """Continue where `state_dict` was taken; returns that moment's observations and infos.
+
+        Raises:
+            TypeError: the environment is not `Restorable`.
+        """
+        if not isinstance(self.env, Restorable):
+            raise TypeError(f"{type(self.env).__name__} cannot restore a state")
+        self.env.load_state_dict(state["env"])
+        self._welcome()
+        base: BaseEnv = self.env
+        moment = {name: rows.begin(base.get_steps(name)[0]) for name, rows in self.behaviors.items()}
+        for name, rows in self.behaviors.items():
+            rows.load_state_dict(state["agents"][name])
+        return moment
+
+    def _is_wanted(self, name: str) -> bool:
+        return self._wanted is None or name in self._wanted or name.partition("?")[0] in self._wanted
+
     def _welcome(self) -> list[str]:
         """Make rows for behaviors whose agents have appeared; returns their names."""
-        unknown = [name for name in self.env.behavior_specs if name not in self.behaviors]
+        unknown = [name for name in self.env.behavior_specs if name not in self.behaviors and self._is_wanted(name)]
         new = [name for name in unknown if len(self.env.get_steps(name)[0])]
         for name in new:
             plain = name.partition("?")[0]
             self.behaviors[name] = AgentRows(
-                name, self.env.behavior_specs[name], self._layouts.get(plain, {}), self._rows.get(plain)
+                name,
+                self.env.behavior_specs[name],
+                self._layouts.get(plain, {}),
+                self._rows.get(plain),
+                self._signals.get(plain),
             )
         return new

@@ -229,11 +229,11 @@ def test_a_reached_success_threshold_ends_the_run(workplace: Path) -> None:
 def test_the_best_policy_is_the_one_that_is_kept(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     outcomes = iter([(False, 5.0), (True, 1.0), (True, 0.5), (False, 9.0), (False, 0.0)])
 
-    def evaluate(*_: Any) -> Evaluation:
+    def evaluate(*_: Any) -> dict[str, Evaluation]:
         solved, total = next(outcomes)
-        return Evaluation(np.array([total]), np.array([1]), np.array([solved]))
+        return {NAME: Evaluation(np.array([total]), np.array([1]), np.array([solved]))}
 
-    monkeypatch.setattr("trainers.train.evaluate", evaluate)
+    monkeypatch.setattr("trainers.train.evaluate_world", evaluate)
     run = train_tiny(workplace, "best", {"evaluation.interval": 256, f"{BEHAVIOR}.checkpoint_interval": 256})
     best, second = load_checkpoint(run / NAME / "best.pt"), load_checkpoint(run / NAME / f"{NAME}-512.pt")
     assert best["step"] == 512
@@ -244,7 +244,9 @@ def test_eval_and_export_work_on_a_finished_run(undisturbed: Path) -> None:
     first, second = (cli("eval", undisturbed, "--episodes", 3, "--json") for _ in range(2))
     assert first.code == 0, first.err
     assert first.out == second.out
-    assert {"episodes", "seed", "success", "return", "length"} <= json.loads(first.out).keys()
+    measured = json.loads(first.out)
+    assert measured.keys() == {"episodes", "seed", "behaviors"}
+    assert measured["behaviors"][NAME].keys() == {"success", "return", "length"}
     before = (undisturbed / f"{NAME}.onnx").read_bytes()
     outcome = cli("export", undisturbed)
     assert outcome.code == 0, outcome.err

@@ -66,7 +66,7 @@ class Algorithm(ABC):
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
-        """Everything that later updates depend on; taken right after an update."""
+        """Everything that later updates depend on."""
 
     @abstractmethod
     def load_state_dict(self, state: dict[str, Any]) -> None:

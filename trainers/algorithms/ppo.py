@@ -110,12 +110,14 @@ class Ppo(Algorithm):
         }
 
     def state_dict(self) -> dict[str, Any]:
-        """Networks, optimiser, random state."""
+        """Networks, optimiser, random state, and the rollout under way."""
         return {
             "actor": self.actor.state_dict(),
             "critic": self.critic.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "generator": self.generator.get_state(),
+            "rollout": self.rollout.state_dict(),
+            "last_act": self._last_act.clone(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -124,6 +126,9 @@ class Ppo(Algorithm):
         self.critic.load_state_dict(state["critic"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.generator.set_state(state["generator"])
+        self.rollout.load_state_dict(state["rollout"])
+        if state["last_act"].shape == self._last_act.shape:
+            self._last_act = state["last_act"].clone()
 
     def _descend(
         self,

@@ -1,0 +1,102 @@
+"""Scores the transitions of a vector environment's rows, step by step."""
+
+from typing import Any
+
+import numpy as np
+
+from reward_shaping.reward import Reward
+from reward_shaping.term import Signals, Transition
+from reward_shaping.term_log import TermLog
+
+Array = np.ndarray
+
+
+class RewardScorer:
+    """Remembers what a transition began with, scores it when it ends, and logs the terms.
+
+    Args:
+        reward: the reward function.
+        rows: N.
+        scale: factor on the total (ML-Agents' `strength`); the breakdown is logged without it.
+
+    Attributes:
+        log: per-term sums.
+    """
+
+    def __init__(self, reward: Reward, rows: int, scale: float = 1.0) -> None:
+        self.reward = reward
+        self.scale = scale
+        self.log = TermLog(reward.names, rows)
+        self._signals: Signals = {}
+        self._previous_action: Array | None = None
+
+    def begin(self, infos: dict[str, Any]) -> None:
+        """Forget the episodes under way; infos are those of a reset."""
+        self._signals = self._used(infos)
+        self._previous_action = None
+        self.log.restart_episodes()
+
+    def score(self, actions: Any, env_rew: Array, terminated: Array, truncated: Array, infos: dict[str, Any]) -> Array:
+        """Return the reward of a step, (N,), and add the breakdown to its infos.
+
+        Adds `infos["reward_terms"]` (term name -> (N,), weighted) and `infos["env_reward"]`.
+
+        Args:
+            actions: what was sent, where infos do not tell what led to the transition.
+            env_rew: the environment's own reward, (N,).
+            terminated: (N,) bool.
+            truncated: (N,) bool.
+            infos: of the step, with SAME_STEP autoreset.
+        """
+        action = _flat(infos.get("action", actions))
+        done = terminated | truncated
+        valid = infos.get("valid", np.ones_like(done))
+        signals = self._used(infos)
+        transition = Transition(
+            signals=self._signals,
+            next_signals=_with_finals(signals, infos, done),
+            action=action,
+            previous_action=np.zeros_like(action) if self._previous_action is None else self._previous_action,
+            terminated=terminated,
+            truncated=truncated,
+            env_reward=env_rew,
+        )
+        total, breakdown = self.reward(transition)
+        if not valid.all():
+            total, breakdown = np.where(valid, total, 0.0), np.where(valid, breakdown, 0.0)
+            action = np.where(valid[:, None], action, transition.previous_action)
+        self.log.add(breakdown, done, int(valid.sum()))
+        self._signals = signals
+        self._previous_action = np.where(done[:, None], 0.0, action) if done.any() else action
+        infos["reward_terms"] = dict(zip(self.reward.names, breakdown, strict=True))
+        infos["env_reward"] = env_rew
+        scaled: Array = self.scale * total
+        return scaled
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the next steps depend on."""
+        return {"previous_action": self._previous_action, "log": self.log.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any], infos: dict[str, Any]) -> None:
+        """Continue where `state_dict` was taken; infos are those of the restored environment."""
+        self._previous_action = None if state["previous_action"] is None else np.array(state["previous_action"])
+        self._signals = self._used(infos)
+        self.log.load_state_dict(state["log"])
+
+    def _used(self, infos: dict[str, Any]) -> Signals:
+        if not self.reward.signals:
+            return {}
+        return {name: infos["signals"][name] for name in self.reward.signals}
+
+
+def _with_finals(signals: Signals, infos: dict[str, Any], done: Array) -> Signals:
+    if "final_info" not in infos or not signals:
+        return signals
+    finals = infos["final_info"]["signals"]
+    return {name: np.where(done[:, None], finals[name], value) for name, value in signals.items()}
+
+
+def _flat(actions: Any) -> Array:
+    if isinstance(actions, dict):
+        return np.concatenate([_flat(part) for part in actions.values()], axis=1)
+    return np.asarray(actions, dtype=np.float32).reshape(len(actions), -1)
