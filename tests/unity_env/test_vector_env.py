@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 from mlagents_envs.base_env import ActionSpec
+from mlagents_envs.exception import UnityTimeOutException
 
 from tests.fakes import Message, Report, ScriptedUnity, spec_of
 from unity_env import UnityGymEnv, UnityVectorEnv
@@ -150,6 +151,27 @@ def test_messages_without_reports_are_stepped_over() -> None:
     obs, *_, infos = env.step(actions())
     assert obs[:, 0].tolist() == [7, 2, 3]
     assert infos["valid"].tolist() == [True, False, False]
+
+
+class Deserted(ScriptedUnity):
+    """Goes on in silence after its last message."""
+
+    def step(self) -> None:
+        self._at = min(self._at + 1, len(self.messages) - 1)
+
+
+def test_a_scene_whose_agents_are_gone_for_good_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unity_env.vector_env.SILENT_STEPS", 20)
+    ends = Message([], [Report(agent, 0) for agent in (3, 5, 9)])
+    scene = Deserted(ONE_SENSOR, [START, ends, Message()])
+    env = UnityVectorEnv(scene)
+    env.reset()
+    env.step(actions())
+    with pytest.raises(UnityTimeOutException, match="behavior Robot: no agent has reported for 20 steps of the scene"):
+        env.step(actions())
+    scene.messages = [Message()]
+    with pytest.raises(UnityTimeOutException, match="no agent has reported"):
+        env.reset()
 
 
 def test_ids_may_be_any_numbers_and_reset_takes_those_of_its_own_message() -> None:
