@@ -93,9 +93,9 @@ def evaluate(
 
     result = evaluate_run(_run_folder(run, results_dir), episodes, seed)
     if as_json:
-        print(json.dumps({"episodes": episodes, "seed": seed, **result.summary()}))
+        print(json.dumps({"episodes": len(result.returns), "seed": seed, **result.summary()}))
     else:
-        _print_evaluation(Console(highlight=False), result.summary(), episodes, f"seed {seed}")
+        _print_evaluation(Console(highlight=False), result.summary(), len(result.returns), f"seed {seed}")
 
 
 @app.command()

@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 from gymnasium.vector import VectorEnv
 
+from trainers.errors import RunError
+from unity_env.vector_env import SILENT_STEPS
+
 Policy = Callable[[np.ndarray], np.ndarray]
 
 
@@ -43,11 +46,16 @@ class Evaluation:
 def evaluate(env: VectorEnv[Any, Any, Any], policy: Policy, episodes: int, seed: int) -> Evaluation:
     """Run the same number of episodes in every row, so that short ones are not over-represented.
 
+    A row whose agent is gone for good, having reported nothing for 10,000 steps, gives the episodes that it finished.
+
     Args:
         env: with SAME_STEP autoreset.
         policy: (N, D) -> (N, A).
         episodes: how many in all; must be at least one.
         seed: of the episodes.
+
+    Raises:
+        RunError: not one episode was finished.
     """
     per_row = -(-episodes // env.num_envs)
     obs, infos = env.reset(seed=seed)
@@ -56,8 +64,10 @@ def evaluate(env: VectorEnv[Any, Any, Any], policy: Policy, episodes: int, seed:
     successes = np.zeros((per_row, env.num_envs), dtype=bool)
     has_success = "success" in infos.get("signals", {})
     episode = np.zeros(env.num_envs, dtype=np.int64)
-    while (episode < per_row).any():
+    silent = np.zeros(env.num_envs, dtype=np.int64)
+    while ((episode < per_row) & (silent < SILENT_STEPS)).any():
         obs, rew, terminated, truncated, infos = env.step(policy(obs))
+        silent = np.where(infos["valid"], 0, silent + 1)
         rows = np.flatnonzero((episode < per_row) & infos["valid"])
         returns[episode[rows], rows] += rew[rows]
         lengths[episode[rows], rows] += 1
@@ -65,8 +75,11 @@ def evaluate(env: VectorEnv[Any, Any, Any], policy: Policy, episodes: int, seed:
         if has_success and len(ended):
             successes[episode[ended], ended] = infos["final_info"]["signals"]["success"][ended, 0] > 0
         episode[ended] += 1
+    finished = np.arange(per_row)[:, None] < episode
+    if not finished.any():
+        raise RunError(f"evaluation: no agent has finished an episode, nor reported for {SILENT_STEPS:,} steps")
     return Evaluation(
-        returns.reshape(-1)[:episodes],
-        lengths.reshape(-1)[:episodes],
-        successes.reshape(-1)[:episodes] if has_success else None,
+        returns[finished][:episodes],
+        lengths[finished][:episodes],
+        successes[finished][:episodes] if has_success else None,
     )
