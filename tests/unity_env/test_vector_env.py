@@ -322,6 +322,23 @@ def test_the_gym_env_returns_the_final_observation_and_goes_on_with_the_episode_
     assert (obs.tolist(), terminated, truncated) == ([12, 12], False, True)
 
 
+def test_a_gym_env_reset_after_a_lone_end_waits_for_the_next_episodes_first_observation() -> None:
+    lone_end = Message([], [Report(4, 2, 1.0)])
+    scene = ScriptedUnity(
+        ONE_SENSOR,
+        [Message([Report(4, 1)]), lone_end, Message(), Message([Report(4, 10)]), Message([Report(4, 11, 0.5)])],
+    )
+    env = UnityGymEnv(scene)
+    act = np.ones(2, np.float32)
+    env.reset()
+    obs, rew, terminated, *_ = env.step(act)
+    assert (obs.tolist(), rew, terminated) == ([2, 2], 1.0, True)
+    assert env.reset()[0].tolist() == [10, 10]
+    obs, rew, *_ = env.step(act)
+    assert (obs.tolist(), rew) == ([11, 11], 0.5)
+    assert scene.sent[-1].continuous.tolist() == [[1, 1]]
+
+
 def test_a_gym_env_reset_in_mid_episode_restarts_the_scene() -> None:
     scene = ScriptedUnity(ONE_SENSOR, [Message([Report(4, 1)]), Message([Report(4, 2)]), Message([Report(4, 3)])])
     env = UnityGymEnv(scene)
