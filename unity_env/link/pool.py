@@ -18,6 +18,8 @@ from mlagents_envs.base_env import (
 )
 from mlagents_envs.exception import UnityException
 
+from unity_env.link.errors import LinkError
+
 Array = np.ndarray
 ID_STRIDE = 1 << 20  # agent ids of player k begin at k * ID_STRIDE
 
@@ -138,14 +140,24 @@ class PlayerPool(BaseEnv):  # type: ignore[misc]  # mlagents_envs has no type in
                 self._replace(worker, failure)
 
     def _replace(self, worker: int, failure: UnityException) -> None:
-        """Start player `worker` anew; its agents' episodes are lost."""
-        self._count_restart(worker, failure)
-        log.warning("player %d is started anew: %s", worker, str(failure).splitlines()[0])
-        _close_quietly(self._players[worker])
+        """Start player `worker` anew, once more if the new one dies at once; its agents' episodes are lost."""
         self._lost[worker] = {name: _interrupted(live) for name, live in self._live[worker].items() if len(live)}
         self._live[worker] = {}
-        self._players[worker] = self._launch(worker)
-        self._players[worker].reset()
+        dead: UnityException | None = failure
+        while dead is not None:
+            self._count_restart(worker, dead)
+            log.warning("player %d is started anew: %s", worker, str(dead).splitlines()[0])
+            _close_quietly(self._players[worker])
+            dead = self._start(worker)
+
+    def _start(self, worker: int) -> LinkError | None:
+        """Launch and reset player `worker`; return how it died, if it did."""
+        try:
+            self._players[worker] = self._launch(worker)
+            self._players[worker].reset()
+        except LinkError as failure:
+            return failure
+        return None
 
     def _count_restart(self, worker: int, failure: UnityException) -> None:
         limits, restarts, now = self._limits, self._restarts[worker], time.monotonic()

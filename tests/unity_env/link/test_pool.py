@@ -158,6 +158,19 @@ def test_a_player_that_dies_in_a_reset_is_replaced_too() -> None:
     assert old.closed.is_set()
 
 
+def test_a_new_player_that_dies_at_once_is_replaced_too_and_counts() -> None:
+    in_handshake, in_reset = PlayerExitedError("the player exited with code 9"), FakePlayer(dies_at=-1)
+    pool = Launcher([FakePlayer(dies_at=1), in_handshake, in_reset, FakePlayer(born=6)]).pool()
+    pool.reset()
+    pool.step()
+    assert observed(pool) == [60, 60]
+    assert ids(pool)[1] == [(0, 0), (0, 1)]
+    pool = Launcher([FakePlayer(dies_at=1), FakePlayer(dies_at=-1)]).pool(RestartLimits(lifetime=1))
+    pool.reset()
+    with pytest.raises(PlayerExitedError, match="player 0 died once more after 1 restarts: the player exited with"):
+        pool.step()
+
+
 def test_a_new_player_may_show_its_behavior_later() -> None:
     pool = Launcher([FakePlayer([1], dies_at=1), FakePlayer([1], born=6, known_from=2)]).pool()
     env = UnityVectorEnv(pool)
