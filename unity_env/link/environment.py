@@ -165,11 +165,12 @@ class UnityPlayer(UnityEnvironment):  # type: ignore[misc]  # mlagents_envs has 
 
     def _receive(self, stage: Stage) -> Any:
         """Wait for the player's next message and return its UnityOutputProto, observations as bytes."""
+        player = self._player  # close, called on another thread, forgets it
         try:
             message = read_message(self._communicator.receive(self._timeout_s, self._check_process))
         except (PlayerTimeoutError, PlayerClosedError, PlayerExitedError) as error:
-            if isinstance(error, PlayerClosedError) and self._player and self._player.gone(_EXIT_S):
-                error = PlayerExitedError(self._player.exit_message())
+            if isinstance(error, PlayerClosedError) and player and player.gone(_EXIT_S):
+                error = PlayerExitedError(player.exit_message())
             causes = likely_causes(stage, self._player is None) if isinstance(error, PlayerTimeoutError) else []
             raise type(error)(self._explain(str(error), stage, causes)) from None
         if message.header.status != OK:

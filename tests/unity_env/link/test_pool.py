@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mlagents_envs.exception import UnityEnvironmentException, UnityException
+from mlagents_envs.exception import UnityEnvironmentException
 
 from tests.fakes import Message, Report
 from tests.unity_env.link.fake_player import UNLIMITED, FakePlayer, Launcher, numbered, seconds
 from tests.unity_env.link.stand_in import write_build
 from unity_env.link.environment import UnityPlayer
-from unity_env.link.errors import PlayerExitedError
+from unity_env.link.errors import LinkError, PlayerExitedError
 from unity_env.link.pool import ID_STRIDE, PlayerPool, RestartLimits
 from unity_env.vector_env import UnityVectorEnv
 
@@ -319,15 +319,19 @@ def test_a_step_that_waits_for_its_player_ends_when_the_player_is_closed_meanwhi
         write_build(tmp_path), timeout_wait=6, log_folder=str(tmp_path), additional_args=["--script", "hang_in_a_step"]
     )
     player.reset()
-    waiting = threading.Thread(target=steps_until_closed, args=(player,), daemon=True)
+    ended_by: list[Exception] = []
+    waiting = threading.Thread(target=steps_until_error, args=(player, ended_by), daemon=True)
     waiting.start()
     time.sleep(0.5)
     assert seconds(lambda: player._close(0)) < 5
     waiting.join(timeout=1)
     assert not waiting.is_alive()
+    assert isinstance(ended_by[0], LinkError)
 
 
-def steps_until_closed(player: UnityPlayer) -> None:
-    with contextlib.suppress(UnityException):
+def steps_until_error(player: UnityPlayer, ended_by: list[Exception]) -> None:
+    try:
         while True:
             player.step()
+    except Exception as error:
+        ended_by.append(error)
