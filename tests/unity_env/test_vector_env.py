@@ -153,6 +153,14 @@ def test_messages_without_reports_are_stepped_over() -> None:
     assert infos["valid"].tolist() == [True, False, False]
 
 
+def test_an_agent_with_the_id_minus_one_is_an_agent_like_any_other() -> None:
+    scene = ScriptedUnity(ONE_SENSOR, [Message([Report(-1, 1)]), Message([], [Report(-1, 2, 5.0)])])
+    env = UnityVectorEnv(scene)
+    env.reset()
+    _, rew, terminated, *_ = env.step(actions(1))
+    assert (rew.tolist(), terminated.tolist()) == ([5.0], [True])
+
+
 class Deserted(ScriptedUnity):
     """Goes on in silence after its last message."""
 

@@ -21,7 +21,7 @@ from mlagents_envs.exception import UnityException
 from unity_env.link.errors import LinkError
 
 Array = np.ndarray
-ID_STRIDE = 1 << 20  # agent ids of player k begin at k * ID_STRIDE
+ID_STRIDE = 1 << 32  # an agent's id is its own one, an int32, and k * ID_STRIDE for player k
 
 log = logging.getLogger(__name__)
 
@@ -121,8 +121,8 @@ class PlayerPool(BaseEnv):  # type: ignore[misc]  # mlagents_envs has no type in
 
     def set_action_for_agent(self, behavior_name: str, agent_id: int, action: ActionTuple) -> None:
         """Set the action of one agent."""
-        worker, own_id = divmod(agent_id, ID_STRIDE)
-        self._players[worker].set_action_for_agent(behavior_name, own_id, action)
+        worker = (agent_id + ID_STRIDE // 2) // ID_STRIDE
+        self._players[worker].set_action_for_agent(behavior_name, agent_id - worker * ID_STRIDE, action)
 
     def close(self) -> None:
         """Close all players, also those that no longer answer; a second call does nothing."""
@@ -187,7 +187,7 @@ class PlayerPool(BaseEnv):  # type: ignore[misc]  # mlagents_envs has no type in
             spec = self.behavior_specs[behavior_name]
             return DecisionSteps.empty(spec), TerminalSteps.empty(spec)
         decisions, terminals = player.get_steps(behavior_name)
-        offset = np.int32(worker * ID_STRIDE)
+        offset = np.int64(worker * ID_STRIDE)
         return (
             DecisionSteps(
                 decisions.obs,

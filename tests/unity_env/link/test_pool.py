@@ -69,6 +69,18 @@ def test_actions_are_dealt_to_the_players_whose_agents_asked() -> None:
     assert [agent for agent, _ in third.single] == [4]
 
 
+def test_agents_with_the_extreme_ids_stay_apart_and_are_addressed_in_their_own_player() -> None:
+    extremes = [-(2**31), -1, 0, 2**20, 2**31 - 1]
+    players = [FakePlayer(extremes) for _ in range(3)]
+    pool = Launcher(*([player] for player in players)).pool()
+    pool.reset()
+    agents = pool.get_steps(ROBOT)[0].agent_id.tolist()
+    assert len(set(agents)) == 15
+    for agent in agents:
+        pool.set_action_for_agent(ROBOT, agent, numbered(1))
+    assert [[agent for agent, _ in player.single] for player in players] == [extremes] * 3
+
+
 def test_ends_of_all_players_come_with_their_flags() -> None:
     scripts = [Message([], [Report(1, 11, 2.0, interrupted=True)]), Message([Report(1, 31)], [Report(1, 21, 3.0)])]
     pool = Launcher(*([FakePlayer([1], script={1: script})] for script in scripts)).pool()
