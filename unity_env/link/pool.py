@@ -16,7 +16,7 @@ from mlagents_envs.base_env import (
     DecisionSteps,
     TerminalSteps,
 )
-from mlagents_envs.exception import UnityException
+from mlagents_envs.exception import UnityEnvironmentException, UnityException
 
 from unity_env.link.errors import LinkError
 
@@ -133,6 +133,8 @@ class PlayerPool(BaseEnv):  # type: ignore[misc]  # mlagents_envs has no type in
         self._threads.shutdown(wait=False)
 
     def _on_all(self, act: Callable[[BaseEnv], None]) -> None:
+        if not self._players:
+            raise UnityEnvironmentException("the environment is closed")
         self._lost = [{} for _ in self._players]
         failures = list(self._threads.map(lambda player: _attempt(act, player), self._players))
         for worker, failure in enumerate(failures):

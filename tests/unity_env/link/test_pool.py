@@ -280,10 +280,14 @@ def test_close_closes_all_players_also_when_one_refuses(error: Exception) -> Non
     assert all(player.closed.wait(1) for player in players)
 
 
-def test_close_a_second_time_does_nothing() -> None:
+def test_close_a_second_time_does_nothing_and_nothing_can_be_done_afterwards() -> None:
     pool = Launcher([FakePlayer()]).pool()
+    pool.reset()
     pool.close()
     pool.close()
+    for use in (pool.reset, pool.step):
+        with pytest.raises(UnityEnvironmentException, match="the environment is closed"):
+            use()
 
 
 def test_after_an_interrupted_step_close_does_not_wait_for_players_that_hang() -> None:
