@@ -210,7 +210,11 @@ class UnityPlayer(UnityEnvironment):  # type: ignore[misc]  # mlagents_envs has 
             name: decoder.decode(reported[name].value if name in reported else ())
             for name, decoder in self._decoders.items()
         }
-        self._side_channel_manager.process_side_channel_message(output.side_channel)
+        try:
+            self._side_channel_manager.process_side_channel_message(output.side_channel)
+        except Exception as error:  # a channel may be anybody's code
+            what = f"{type(error).__name__}: {error}"
+            raise MalformedMessageError(f"a side channel cannot read what the player sent it: {what}") from error
 
 
 def _choose_port(file_name: str | None, worker_id: int, base_port: int | None) -> int:

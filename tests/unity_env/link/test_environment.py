@@ -17,6 +17,7 @@ from mlagents_envs.exception import (
     UnityEnvironmentException,
     UnityTimeOutException,
 )
+from mlagents_envs.side_channel.stats_side_channel import StatsSideChannel
 
 from tests.unity_env.link.records import BEHAVIOR
 from tests.unity_env.link.stand_in import ACTIONS, free_port, write_build
@@ -213,12 +214,13 @@ def test_another_api_version_is_refused_with_both_versions(launch: Launch, tmp_p
         ("send_garbage", MalformedMessageError, "no ML-Agents message"),
         ("send_nan", NonFiniteError, "agent 5, component 1: nan"),
         ("change_shape", ObservationShapeError, r"agent 5: shape \(3,\), announced was \(2,\)"),
+        ("send_unreadable_statistics", MalformedMessageError, "a side channel cannot read .*: UnicodeDecodeError: "),
     ],
 )
 def test_a_message_that_cannot_be_right_closes_the_link(
     script: str, error: type[Exception], message: str, launch: Launch, tmp_path: Path
 ) -> None:
-    env = launch(script)
+    env = launch(script, side_channels=[StatsSideChannel()])
     with pytest.raises(error, match=message):
         steps_until_error(env)
     assert_gone(tmp_path)
