@@ -19,6 +19,7 @@ from mlagents_envs.exception import (
 )
 from mlagents_envs.side_channel.stats_side_channel import StatsSideChannel
 
+from tests.processes import processes_with, wait_until
 from tests.unity_env.link.records import BEHAVIOR
 from tests.unity_env.link.stand_in import ACTIONS, free_port, write_build
 from unity_env.link.environment import UnityPlayer
@@ -231,6 +232,17 @@ def test_a_player_that_neither_quits_nor_obeys_is_killed(launch: Launch, tmp_pat
     env.reset()
     env.close()
     assert_gone(tmp_path)
+
+
+def test_a_player_that_neither_quits_nor_obeys_is_killed_also_where_a_script_started_it(tmp_path: Path) -> None:
+    script = tmp_path / "script.x86_64"
+    script.write_text(f'#!/bin/sh\n"{write_build(tmp_path)}.x86_64" "$@"\nexit $?\n')
+    script.chmod(0o755)
+    args = ["--script", "serve_and_stay"]
+    env = UnityPlayer(str(script), timeout_wait=2, log_folder=str(tmp_path), additional_args=args)
+    env.reset()
+    env.close()
+    assert wait_until(lambda: not processes_with(tmp_path), 2)
 
 
 def test_without_a_log_folder_no_file_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
