@@ -232,6 +232,12 @@ def test_a_missing_build_is_one_line(build: Path, tmp_path: Path) -> None:
     assert not (run.folder / NAME).exists()
 
 
+def test_a_side_channel_that_cannot_be_used_is_one_line_at_its_key(build: Path, tmp_path: Path) -> None:
+    run = train(tmp_path, over_players(build, {"env_settings.side_channels": ["json:JSONDecoder"]}))
+    assert_one_line(run.outcome, r"tiny\.yaml:\d+: env_settings\.side_channels: side channel json:JSONDecoder: not a")
+    assert not run.left
+
+
 def goal_slice() -> dict[str, Any]:
     """Where the goal's distance lies in the player's `signals` sensor."""
     start = find_role("arm_reach", "RobotArm").layouts["signals"].slices[GOAL].start
