@@ -203,6 +203,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot show a character shows another
+    sys.path.append("")  # modules that the YAML names may lie in the folder from which robotrl is called
     try:
         app()
     except (UserError, RunError) as error:

@@ -238,6 +238,14 @@ def test_a_side_channel_that_cannot_be_used_is_one_line_at_its_key(build: Path, 
     assert not run.left
 
 
+def test_side_channels_are_found_in_the_current_folder(build: Path, tmp_path: Path) -> None:
+    (tmp_path / "beside_the_config.py").write_text("class Nothing: pass\n", encoding="utf-8")
+    settings = over_players(build, {"env_settings.side_channels": ["beside_the_config:Nothing"]})
+    command = [str(ROBOTRL), "train", str(write_config(tmp_path, settings))]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False)
+    assert "side channel beside_the_config:Nothing: not a class derived" in ended.stderr
+
+
 def goal_slice() -> dict[str, Any]:
     """Where the goal's distance lies in the player's `signals` sensor."""
     start = find_role("arm_reach", "RobotArm").layouts["signals"].slices[GOAL].start
