@@ -84,7 +84,8 @@ def _culprit(name: str, message: str) -> tuple[str, ...]:
         return ("behaviors", name)
     if message.startswith("environment parameter "):
         return ("environment_parameters", rest.split()[1].rstrip(":"))
-    return ("env_settings", "side_channels" if message.startswith("side channel ") else "env_path")
+    keys = {"side channel ": "side_channels", "num_envs ": "num_envs"}
+    return ("env_settings", next((key for start, key in keys.items() if message.startswith(start)), "env_path"))
 
 
 def _reward_path(name: str, error: RewardError) -> tuple[str, ...]:

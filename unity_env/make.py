@@ -97,9 +97,13 @@ def make_vector_env(  # noqa: PLR0913  # the sections of a run's YAML
         first_worker: worker id of the first player, so that two sets of players can run at once.
 
     Raises:
-        ValueError: an unknown task, behavior or side channel.
+        ValueError: an unknown task, behavior or side channel, or several Editors.
         UnityException: a player did not start or connect.
     """
+    if settings.env_path is None and settings.num_envs > 1:
+        raise ValueError(
+            f"num_envs {settings.num_envs}: there is one Editor; name a build in env_path for several players"
+        )
     if settings.sim_task is None:
         players = Players(
             settings, engine or EngineSettings(), parameters or {}, log_folder, side_channels, first_worker

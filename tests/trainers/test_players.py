@@ -280,6 +280,13 @@ def test_a_signal_that_does_not_fit_its_sensor_is_refused_with_file_and_line(bui
     assert not run.left
 
 
+def test_several_players_without_a_build_are_refused_at_once(tmp_path: Path) -> None:
+    settings = {"env_settings": {"env_path": None, "num_envs": 2, "seed": 5}}
+    assert_one_line(
+        train(tmp_path, settings).outcome, r"tiny\.yaml:\d+: env_settings\.num_envs: num_envs 2: .* env_path"
+    )
+
+
 def test_without_a_build_it_says_to_press_play_and_gives_causes_when_nobody_does(tmp_path: Path) -> None:
     port = free_port()
     settings = {"env_settings": {"env_path": None, "base_port": port, "timeout_wait": 1, "seed": 5}}
