@@ -94,7 +94,7 @@ def evaluate(
     results = evaluate_run(_run_folder(run, results_dir), episodes, seed)
     if as_json:
         measured = {name: result.summary() for name, result in results.items()}
-        print(json.dumps({"episodes": episodes, "seed": seed, "behaviors": measured}))
+        print(json.dumps({"episodes": _episodes_of(results), "seed": seed, "behaviors": measured}))
     else:
         _print_evaluations(Console(highlight=False), results, f"seed {seed}")
 
@@ -182,8 +182,7 @@ def _run_folder(run: Path, results_dir: Path | None) -> Path:
 
 
 def _print_evaluations(console: Console, results: Mapping[str, Any], which: str) -> None:
-    episodes = len(next(iter(results.values())).returns)
-    console.print(f"\n[bold]{episodes} episodes, {which}[/]")
+    console.print(f"\n[bold]{_episodes_of(results)} episodes, {which}[/]")
     table = Table("measure")
     for name in results:
         table.add_column(name, justify="right")
@@ -193,6 +192,10 @@ def _print_evaluations(console: Console, results: Mapping[str, Any], which: str)
         cells = (f"{summary[measure]:{form}}" if measure in summary else "-" for summary in summaries)
         table.add_row(measure.replace("_", " "), *cells)
     console.print(table)
+
+
+def _episodes_of(results: Mapping[str, Any]) -> int:
+    return len(next(iter(results.values())).returns)
 
 
 def _print_exports(console: Console, exports: Mapping[str, Any]) -> None:
@@ -207,6 +210,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot show a character shows another
+    sys.path.append("")  # modules that the YAML names may lie in the folder from which robotrl is called
     try:
         app()
     except (UserError, RunError) as error:

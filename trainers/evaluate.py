@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 from gymnasium.vector import VectorEnv
 
+from trainers.errors import RunError
 from trainers.world import World
 from unity_env.agent_rows import StepResult
+from unity_env.vector_env import SILENT_STEPS
 
 Array = np.ndarray
 Policy = Callable[[Array], Array]
@@ -54,7 +56,10 @@ class Evaluation:
 
 
 class _Tally:
-    """Counts the same number of episodes in every row, so that short ones are not over-represented."""
+    """Counts the same number of episodes in every row, so that short ones are not over-represented.
+
+    A row whose agent is gone for good, having reported nothing for 10,000 steps, gives the episodes that it finished.
+    """
 
     def __init__(self, episodes: int, rows: int, infos: Mapping[str, Any]) -> None:
         self._episodes = episodes
@@ -68,13 +73,15 @@ class _Tally:
             if name in signals
         }
         self._episode = np.zeros(rows, dtype=np.int64)
+        self._silent = np.zeros(rows, dtype=np.int64)
 
     @property
     def complete(self) -> bool:
-        return bool((self._episode >= self._per_row).all())
+        return bool(((self._episode >= self._per_row) | (self._silent >= SILENT_STEPS)).all())
 
     def add(self, result: StepResult) -> None:
         _, rew, terminated, truncated, infos = result
+        self._silent = np.where(infos["valid"], 0, self._silent + 1)
         rows = np.flatnonzero((self._episode < self._per_row) & infos["valid"])
         episode = self._episode
         self._returns[episode[rows], rows] += rew[rows]
@@ -86,11 +93,14 @@ class _Tally:
         episode[ended] += 1
 
     def result(self) -> Evaluation:
+        finished = np.arange(self._per_row)[:, None] < self._episode
+        if not finished.any():
+            raise RunError(f"evaluation: no agent has finished an episode, nor reported for {SILENT_STEPS:,} steps")
         first = slice(self._episodes)
-        flags = {name: values.reshape(-1)[first] for name, values in self._flags.items()}
+        flags = {name: values[finished][first] for name, values in self._flags.items()}
         return Evaluation(
-            self._returns.reshape(-1)[first],
-            self._lengths.reshape(-1)[first],
+            self._returns[finished][first],
+            self._lengths[finished][first],
             flags.get("success"),
             flags.get("joint_success"),
         )
@@ -104,6 +114,9 @@ def evaluate(env: VectorEnv[Any, Any, Any], policy: Policy, episodes: int, seed:
         policy: (N, D) -> (N, A).
         episodes: how many in all; must be at least one.
         seed: of the episodes.
+
+    Raises:
+        RunError: not one episode was finished.
     """
     obs, infos = env.reset(seed=seed)
     tally = _Tally(episodes, env.num_envs, infos)
@@ -115,7 +128,11 @@ def evaluate(env: VectorEnv[Any, Any, Any], policy: Policy, episodes: int, seed:
 
 
 def evaluate_world(world: World, policies: Mapping[str, Policy], episodes: int, seed: int) -> dict[str, Evaluation]:
-    """Measure the policies of all behaviors of a scene, which act together; behavior -> its evaluation."""
+    """Measure the policies of all behaviors of a scene, which act together; behavior -> its evaluation.
+
+    Raises:
+        RunError: not one episode of a behavior was finished.
+    """
     starts = world.reset(seed)
     tallies = {name: _Tally(episodes, len(infos["requesting"]), infos) for name, (_, infos) in starts.items()}
     obs = {name: start for name, (start, _) in starts.items()}

@@ -20,10 +20,9 @@ from unity_env.scene import UnityScene
 from unity_env.settings import Curriculum, EnvironmentParameter, EnvSettings, Sampler
 from unity_env.sim.role import find_role
 from unity_env.spaces import Layouts
-from unity_env.vector_env import APPEAR_STEPS, UnityVectorEnv
+from unity_env.vector_env import APPEAR_STEPS, SILENT_STEPS, UnityVectorEnv
 
 EVALUATION_ROWS = 50
-SILENT_STEPS = 10_000
 
 T = TypeVar("T")
 
@@ -241,7 +240,8 @@ def _culprit(name: str, message: str) -> tuple[str, ...]:
         return ("behaviors", name)
     if message.startswith("environment parameter "):
         return ("environment_parameters", rest.split()[1].rstrip(":"))
-    return ("env_settings", "env_path")
+    keys = {"side channel ": "side_channels", "num_envs ": "num_envs"}
+    return ("env_settings", next((key for start, key in keys.items() if message.startswith(start)), "env_path"))
 
 
 def _layouts_of(env: BaseEnv) -> Mapping[str, Layouts]:

@@ -19,7 +19,8 @@ from unity_env.spaces import (
 
 Array = np.ndarray
 StepResult = tuple[Any, Array, Array, Array, dict[str, Any]]
-NO_AGENT = -1
+NO_AGENT = np.iinfo(np.int64).min
+NO_ROW = -1
 
 log = logging.getLogger(__name__)
 
@@ -192,7 +193,7 @@ class AgentRows:
         free = np.flatnonzero(self._idle)
         if len(free) == 0:
             self._warn_of_overflow(agent)
-            return NO_AGENT
+            return NO_ROW
         row = int(free[0])
         self._row_of.pop(int(self._agent_ids[row]), None)
         self._row_of[agent], self._agent_ids[row], self._idle[row] = row, agent, False

@@ -42,6 +42,8 @@ class UnityGymEnv(gym.Env[Any, Any]):
         if seed is not None or self._started is None:
             self._started = self._rows.reset(seed=seed, options=options)
         (obs, infos), self._started = self._started, None
+        while not infos["requesting"][0]:  # ML-Agents may send an end without the next episode's first observation
+            obs, *_, infos = self._rows.step(self._rows.action_space.sample())
         return _only_row(obs), _info(infos)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:

@@ -89,9 +89,13 @@ def make_base_env(
         first_worker: worker id of the first player, so that two sets of players can run at once.
 
     Raises:
-        ValueError: an unknown task, side channel or environment parameter.
+        ValueError: an unknown task, side channel or environment parameter, or several Editors.
         UnityException: a player did not start or connect.
     """
+    if settings.env_path is None and settings.num_envs > 1:
+        raise ValueError(
+            f"num_envs {settings.num_envs}: there is one Editor; name a build in env_path for several players"
+        )
     if settings.sim_task is None:
         return Players(settings, engine or EngineSettings(), parameters or {}, log_folder, side_channels, first_worker)
     from unity_env.sim.env import SimEnv  # noqa: PLC0415  # MuJoCo is loaded only where it simulates

@@ -33,7 +33,7 @@ class EnvSettings(Settings):
         num_areas: agents in one simulation.
         seed: -1 draws one.
         task: the described task whose sensors the player has; `sim:<task>` knows its own.
-        side_channels: one's own, as package.module:Class.
+        side_channels: one's own, as package.module:Class, of the Python path or the current folder.
         sim_threads: threads of the embedded simulation, 0 for all cores; results do not depend on it.
     """
 

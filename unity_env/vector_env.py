@@ -6,7 +6,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
-from mlagents_envs.base_env import BaseEnv, DecisionSteps
+from mlagents_envs.base_env import BaseEnv, DecisionSteps, TerminalSteps
+from mlagents_envs.exception import UnityTimeOutException
 
 from unity_env.agent_rows import AgentRows, StepResult
 from unity_env.settings import SignalSlice
@@ -14,6 +15,7 @@ from unity_env.spaces import Layouts
 
 Array = np.ndarray
 APPEAR_STEPS = 100
+SILENT_STEPS = 10_000  # 200 s of Unity's physics: longer than any respawn
 
 
 @runtime_checkable
@@ -102,13 +104,14 @@ class UnityVectorEnv(VectorEnv[Any, Any, Array]):
         return self.agents.begin(self._first_decisions())
 
     def step(self, actions: Any) -> StepResult:
-        """Send the requested actions, advance until agents report, return gymnasium's five values."""
+        """Send the requested actions, advance until agents report, return gymnasium's five values.
+
+        Raises:
+            UnityTimeOutException: the scene goes on, but no agent of the behavior reports in 10,000 steps.
+        """
         self.env.set_actions(self.behavior, self.agents.send(actions))
-        while True:
-            self.env.step()
-            decisions, terminals = self.env.get_steps(self.behavior)
-            if len(decisions) or len(terminals):
-                return self.agents.receive(decisions, terminals)
+        self.env.step()
+        return self.agents.receive(*self._next_reports())
 
     def close_extras(self, **kwargs: Any) -> None:  # noqa: ARG002  # gymnasium's signature
         """Close the environment below."""
@@ -141,11 +144,23 @@ class UnityVectorEnv(VectorEnv[Any, Any, Array]):
 
     def _first_decisions(self) -> DecisionSteps:
         self.env.reset()
-        decisions, _ = self.env.get_steps(self.behavior)
+        decisions, _ = self._next_reports()
         while len(decisions) == 0:
             self.env.step()
-            decisions, _ = self.env.get_steps(self.behavior)
+            decisions, _ = self._next_reports()
         return decisions
+
+    def _next_reports(self) -> tuple[DecisionSteps, TerminalSteps]:
+        """Return what the agents report in the current step, or in the first of the next ones in which any does."""
+        for _ in range(SILENT_STEPS):
+            decisions, terminals = self.env.get_steps(self.behavior)
+            if len(decisions) or len(terminals):
+                return decisions, terminals
+            self.env.step()
+        raise UnityTimeOutException(
+            f"behavior {self.behavior}: no agent has reported for {SILENT_STEPS:,} steps of the scene; "
+            "have all been removed or disabled?"
+        )
 
 
 def find_behavior(env: BaseEnv, wanted: str | None) -> str:

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from tests.fakes import Row, ScriptedRows
+from trainers.errors import RunError
 from trainers.evaluate import Evaluation, evaluate
 
 
@@ -62,6 +63,18 @@ def test_rows_that_report_nothing_do_not_count() -> None:
     steps = [[go()], [go(5.0)], [go(99.0, valid=False)], [end(7.0, success=True)]]
     result = evaluate(ScriptedRows(steps), policy, 1, seed=0)
     assert (result.returns.tolist(), result.lengths.tolist()) == ([12.0], [2])
+
+
+def test_a_row_whose_agent_is_gone_for_good_gives_the_episodes_that_it_finished(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("trainers.evaluate.SILENT_STEPS", 20)
+    gone = go(valid=False)
+    steps = [[go(), go()], [end(1.0, success=True), end(5.0, success=False)], *[[end(2.0, success=True), gone]] * 50]
+    result = evaluate(ScriptedRows(steps), policy, 6, seed=7)
+    assert result.returns.tolist() == [1, 5, 2, 2]
+    with pytest.raises(RunError, match="no agent has finished an episode"):
+        evaluate(ScriptedRows([[go()], *[[gone]] * 50]), policy, 1, seed=7)
 
 
 def test_without_a_success_signal_there_is_no_success() -> None:

@@ -232,6 +232,20 @@ def test_a_missing_build_is_one_line(build: Path, tmp_path: Path) -> None:
     assert not (run.folder / NAME).exists()
 
 
+def test_a_side_channel_that_cannot_be_used_is_one_line_at_its_key(build: Path, tmp_path: Path) -> None:
+    run = train(tmp_path, over_players(build, {"env_settings.side_channels": ["json:JSONDecoder"]}))
+    assert_one_line(run.outcome, r"tiny\.yaml:\d+: env_settings\.side_channels: side channel json:JSONDecoder: not a")
+    assert not run.left
+
+
+def test_side_channels_are_found_in_the_current_folder(build: Path, tmp_path: Path) -> None:
+    (tmp_path / "beside_the_config.py").write_text("class Nothing: pass\n", encoding="utf-8")
+    settings = over_players(build, {"env_settings.side_channels": ["beside_the_config:Nothing"]})
+    command = [str(ROBOTRL), "train", str(write_config(tmp_path, settings))]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False)
+    assert "side channel beside_the_config:Nothing: not a class derived" in ended.stderr
+
+
 def goal_slice() -> dict[str, Any]:
     """Where the goal's distance lies in the player's `signals` sensor."""
     start = find_role("arm_reach", "RobotArm").layouts["signals"].slices[GOAL].start
@@ -264,6 +278,13 @@ def test_a_signal_that_does_not_fit_its_sensor_is_refused_with_file_and_line(bui
     run = train(tmp_path, settings)
     assert_one_line(run.outcome, r"signal far: 1000 \+ 2 values, sensor signals has shape", r"tiny\.yaml:\d+: ")
     assert not run.left
+
+
+def test_several_players_without_a_build_are_refused_at_once(tmp_path: Path) -> None:
+    settings = {"env_settings": {"env_path": None, "num_envs": 2, "seed": 5}}
+    assert_one_line(
+        train(tmp_path, settings).outcome, r"tiny\.yaml:\d+: env_settings\.num_envs: num_envs 2: .* env_path"
+    )
 
 
 def test_without_a_build_it_says_to_press_play_and_gives_causes_when_nobody_does(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 from mlagents_envs.base_env import ActionSpec
+from mlagents_envs.exception import UnityTimeOutException
 
 from tests.fakes import Message, Report, ScriptedUnity, spec_of
 from unity_env import UnityGymEnv, UnityVectorEnv
@@ -150,6 +151,35 @@ def test_messages_without_reports_are_stepped_over() -> None:
     obs, *_, infos = env.step(actions())
     assert obs[:, 0].tolist() == [7, 2, 3]
     assert infos["valid"].tolist() == [True, False, False]
+
+
+def test_an_agent_with_the_id_minus_one_is_an_agent_like_any_other() -> None:
+    scene = ScriptedUnity(ONE_SENSOR, [Message([Report(-1, 1)]), Message([], [Report(-1, 2, 5.0)])])
+    env = UnityVectorEnv(scene)
+    env.reset()
+    _, rew, terminated, *_ = env.step(actions(1))
+    assert (rew.tolist(), terminated.tolist()) == ([5.0], [True])
+
+
+class Deserted(ScriptedUnity):
+    """Goes on in silence after its last message."""
+
+    def step(self) -> None:
+        self._at = min(self._at + 1, len(self.messages) - 1)
+
+
+def test_a_scene_whose_agents_are_gone_for_good_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unity_env.vector_env.SILENT_STEPS", 20)
+    ends = Message([], [Report(agent, 0) for agent in (3, 5, 9)])
+    scene = Deserted(ONE_SENSOR, [START, ends, Message()])
+    env = UnityVectorEnv(scene)
+    env.reset()
+    env.step(actions())
+    with pytest.raises(UnityTimeOutException, match="behavior Robot: no agent has reported for 20 steps of the scene"):
+        env.step(actions())
+    scene.messages = [Message()]
+    with pytest.raises(UnityTimeOutException, match="no agent has reported"):
+        env.reset()
 
 
 def test_ids_may_be_any_numbers_and_reset_takes_those_of_its_own_message() -> None:
@@ -298,6 +328,23 @@ def test_the_gym_env_returns_the_final_observation_and_goes_on_with_the_episode_
     assert env.step(act)[0].tolist() == [11, 11]
     obs, _, terminated, truncated, _ = env.step(act)
     assert (obs.tolist(), terminated, truncated) == ([12, 12], False, True)
+
+
+def test_a_gym_env_reset_after_a_lone_end_waits_for_the_next_episodes_first_observation() -> None:
+    lone_end = Message([], [Report(4, 2, 1.0)])
+    scene = ScriptedUnity(
+        ONE_SENSOR,
+        [Message([Report(4, 1)]), lone_end, Message(), Message([Report(4, 10)]), Message([Report(4, 11, 0.5)])],
+    )
+    env = UnityGymEnv(scene)
+    act = np.ones(2, np.float32)
+    env.reset()
+    obs, rew, terminated, *_ = env.step(act)
+    assert (obs.tolist(), rew, terminated) == ([2, 2], 1.0, True)
+    assert env.reset()[0].tolist() == [10, 10]
+    obs, rew, *_ = env.step(act)
+    assert (obs.tolist(), rew) == ([11, 11], 0.5)
+    assert scene.sent[-1].continuous.tolist() == [[1, 1]]
 
 
 def test_a_gym_env_reset_in_mid_episode_restarts_the_scene() -> None:

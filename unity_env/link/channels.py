@@ -5,11 +5,13 @@ import inspect
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from uuid import UUID
 
 import numpy as np
 from mlagents_envs.side_channel import SideChannel
 from mlagents_envs.side_channel.engine_configuration_channel import EngineConfigurationChannel
 from mlagents_envs.side_channel.environment_parameters_channel import EnvironmentParametersChannel
+from mlagents_envs.side_channel.side_channel_manager import SideChannelManager
 from mlagents_envs.side_channel.stats_side_channel import StatsAggregationMethod, StatsSideChannel
 
 from unity_env.settings import (
@@ -41,8 +43,18 @@ class PlayerChannels:
     own: Sequence[SideChannel] = ()
 
     def all(self) -> list[SideChannel]:
-        """Return them for a player's constructor."""
-        return [self.engine, self.parameters, self.stats, *self.own]
+        """Return them for a player's constructor.
+
+        Raises:
+            ValueError: two of them have the same id.
+        """
+        channels = [self.engine, self.parameters, self.stats, *self.own]
+        by_id: dict[UUID, SideChannel] = {}
+        for channel in channels:
+            if by_id.setdefault(channel.channel_id, channel) is not channel:
+                first, second = type(by_id[channel.channel_id]).__name__, type(channel).__name__
+                raise ValueError(f"side channel {second}: {first} has the id {channel.channel_id} already")
+        return channels
 
     def configure(self, engine: EngineSettings, parameters: Mapping[str, float | Sampler], seed: int) -> None:
         """Queue the settings; they travel with the first reset.
@@ -79,19 +91,28 @@ class PlayerChannels:
 
 
 def import_channel(path: str) -> ChannelFactory:
-    """Return the side channel class that `package.module:Class` names.
+    """Return what makes a side channel of the class that `package.module:Class` names.
 
     Raises:
-        ValueError: no such module or class, or no side channel.
+        ValueError: no such module or class, or no side channel; from the maker: it cannot be made without arguments.
     """
     module_name, _, class_name = path.partition(":")
     try:
         found = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
-        raise ValueError(f"side channel {path}: {error}; expected package.module:Class") from None
+    except Exception as error:  # the module may be anybody's code
+        raise ValueError(f"side channel {path}: {error}; expected package.module:Class") from error
     if not (isinstance(found, type) and issubclass(found, SideChannel)) or inspect.isabstract(found):
         raise ValueError(f"side channel {path}: not a class derived from mlagents_envs' SideChannel")
-    return found
+
+    def make() -> SideChannel:
+        try:
+            channel = found()
+            SideChannelManager([channel])  # a constructor that forgot SideChannel's leaves it without an id
+        except Exception as error:
+            raise ValueError(f"side channel {path}: {class_name}() fails: {error}") from error
+        return channel
+
+    return make
 
 
 def collect_stats(players: Iterable[PlayerChannels]) -> dict[str, float]:

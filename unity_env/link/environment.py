@@ -165,11 +165,12 @@ class UnityPlayer(UnityEnvironment):  # type: ignore[misc]  # mlagents_envs has 
 
     def _receive(self, stage: Stage) -> Any:
         """Wait for the player's next message and return its UnityOutputProto, observations as bytes."""
+        player = self._player  # close, called on another thread, forgets it
         try:
             message = read_message(self._communicator.receive(self._timeout_s, self._check_process))
         except (PlayerTimeoutError, PlayerClosedError, PlayerExitedError) as error:
-            if isinstance(error, PlayerClosedError) and self._player and self._player.gone(_EXIT_S):
-                error = PlayerExitedError(self._player.exit_message())
+            if isinstance(error, PlayerClosedError) and player and player.gone(_EXIT_S):
+                error = PlayerExitedError(player.exit_message())
             causes = likely_causes(stage, self._player is None) if isinstance(error, PlayerTimeoutError) else []
             raise type(error)(self._explain(str(error), stage, causes)) from None
         if message.header.status != OK:
@@ -209,7 +210,11 @@ class UnityPlayer(UnityEnvironment):  # type: ignore[misc]  # mlagents_envs has 
             name: decoder.decode(reported[name].value if name in reported else ())
             for name, decoder in self._decoders.items()
         }
-        self._side_channel_manager.process_side_channel_message(output.side_channel)
+        try:
+            self._side_channel_manager.process_side_channel_message(output.side_channel)
+        except Exception as error:  # a channel may be anybody's code
+            what = f"{type(error).__name__}: {error}"
+            raise MalformedMessageError(f"a side channel cannot read what the player sent it: {what}") from error
 
 
 def _choose_port(file_name: str | None, worker_id: int, base_port: int | None) -> int:

@@ -16,10 +16,12 @@ from mlagents_envs.base_env import (
     DecisionSteps,
     TerminalSteps,
 )
-from mlagents_envs.exception import UnityException
+from mlagents_envs.exception import UnityEnvironmentException, UnityException
+
+from unity_env.link.errors import LinkError
 
 Array = np.ndarray
-ID_STRIDE = 1 << 20  # agent ids of player k begin at k * ID_STRIDE
+ID_STRIDE = 1 << 32  # an agent's id is its own one, an int32, and k * ID_STRIDE for player k
 
 log = logging.getLogger(__name__)
 
@@ -119,8 +121,8 @@ class PlayerPool(BaseEnv):  # type: ignore[misc]  # mlagents_envs has no type in
 
     def set_action_for_agent(self, behavior_name: str, agent_id: int, action: ActionTuple) -> None:
         """Set the action of one agent."""
-        worker, own_id = divmod(agent_id, ID_STRIDE)
-        self._players[worker].set_action_for_agent(behavior_name, own_id, action)
+        worker = (agent_id + ID_STRIDE // 2) // ID_STRIDE
+        self._players[worker].set_action_for_agent(behavior_name, agent_id - worker * ID_STRIDE, action)
 
     def close(self) -> None:
         """Close all players, also those that no longer answer; a second call does nothing."""
@@ -131,6 +133,8 @@ class PlayerPool(BaseEnv):  # type: ignore[misc]  # mlagents_envs has no type in
         self._threads.shutdown(wait=False)
 
     def _on_all(self, act: Callable[[BaseEnv], None]) -> None:
+        if not self._players:
+            raise UnityEnvironmentException("the environment is closed")
         self._lost = [{} for _ in self._players]
         failures = list(self._threads.map(lambda player: _attempt(act, player), self._players))
         for worker, failure in enumerate(failures):
@@ -138,14 +142,24 @@ class PlayerPool(BaseEnv):  # type: ignore[misc]  # mlagents_envs has no type in
                 self._replace(worker, failure)
 
     def _replace(self, worker: int, failure: UnityException) -> None:
-        """Start player `worker` anew; its agents' episodes are lost."""
-        self._count_restart(worker, failure)
-        log.warning("player %d is started anew: %s", worker, str(failure).splitlines()[0])
-        _close_quietly(self._players[worker])
+        """Start player `worker` anew, once more if the new one dies at once; its agents' episodes are lost."""
         self._lost[worker] = {name: _interrupted(live) for name, live in self._live[worker].items() if len(live)}
         self._live[worker] = {}
-        self._players[worker] = self._launch(worker)
-        self._players[worker].reset()
+        dead: UnityException | None = failure
+        while dead is not None:
+            self._count_restart(worker, dead)
+            log.warning("player %d is started anew: %s", worker, str(dead).splitlines()[0])
+            _close_quietly(self._players[worker])
+            dead = self._start(worker)
+
+    def _start(self, worker: int) -> LinkError | None:
+        """Launch and reset player `worker`; return how it died, if it did."""
+        try:
+            self._players[worker] = self._launch(worker)
+            self._players[worker].reset()
+        except LinkError as failure:
+            return failure
+        return None
 
     def _count_restart(self, worker: int, failure: UnityException) -> None:
         limits, restarts, now = self._limits, self._restarts[worker], time.monotonic()
@@ -175,7 +189,7 @@ class PlayerPool(BaseEnv):  # type: ignore[misc]  # mlagents_envs has no type in
             spec = self.behavior_specs[behavior_name]
             return DecisionSteps.empty(spec), TerminalSteps.empty(spec)
         decisions, terminals = player.get_steps(behavior_name)
-        offset = np.int32(worker * ID_STRIDE)
+        offset = np.int64(worker * ID_STRIDE)
         return (
             DecisionSteps(
                 decisions.obs,

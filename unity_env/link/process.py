@@ -77,16 +77,16 @@ class PlayerProcess:
         return "\n".join(parts)
 
     def stop(self, grace_s: float) -> None:
-        """Wait for the process to quit by itself, then terminate it, then kill it; it is gone afterwards.
+        """Wait for the process to quit by itself, then terminate it, then kill it and what it started; all are gone.
 
         Args:
             grace_s: how long it may take to quit, seconds.
         """
         if not self.gone(grace_s):
             self._signal(signal.SIGTERM)
-            if not self.gone(_TERMINATE_S):
-                self._signal(getattr(signal, "SIGKILL", signal.SIGTERM))
-                self._process.wait()
+            self.gone(_TERMINATE_S)
+        self._signal(getattr(signal, "SIGKILL", signal.SIGTERM))  # a script may have ended before the player it started
+        self._process.wait()
         self._drop_folder()
 
     def gone(self, timeout_s: float) -> bool:

@@ -25,6 +25,7 @@ PACKAGE_VERSION = "4.0.0"  # the C# package whose behaviour this player shows
 EXCHANGE = "/communicator_objects.UnityToExternalProto/Exchange"
 CONNECT_TIMEOUT_S = 30.0
 OK_STATUS = 200
+MAX_PORT = 65_535
 
 log = logging.getLogger("player")
 
@@ -182,13 +183,18 @@ def write_build(task: str, path: Path) -> None:
     print(f"wrote {path}: the {task} task for any ML-Agents client")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a player from the command line; Unity's own switches are accepted.
+def _log_to(path: str | None) -> None:
+    """Log to a file, to standard output where it is "-", as in Unity, or to standard error."""
+    stream = sys.stdout if path == "-" else sys.stderr
+    handler = logging.StreamHandler(stream) if path in (None, "-") else logging.FileHandler(path)
+    logging.basicConfig(handlers=[handler], level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
 
-    Returns:
-        The exit code: 0 after a client's quit, 1 where no client could be served.
-    """
-    parser = argparse.ArgumentParser(prog="robotrl player", description=__doc__, allow_abbrev=False)
+
+def _parsed(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
+    """Return what was asked for, and the switches that have no meaning here."""
+    # Without argparse's -h, as which it would read any of Unity's switches that begin so.
+    parser = argparse.ArgumentParser(prog="robotrl player", description=__doc__, allow_abbrev=False, add_help=False)
+    parser.add_argument("--help", action="help", help="show this and exit")
     parser.add_argument("task", choices=sorted(TASKS), help="what to simulate")
     action = parser.add_mutually_exclusive_group(required=True)
     action.add_argument("--mlagents-port", type=int, help="serve the client on this port of this machine")
@@ -198,13 +204,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--areas", type=int, default=1, help="agents, where the client does not ask for a number")
     parser.add_argument("-logFile", "-logfile", dest="log_file", help="where to log; default: standard error")
     chosen, ignored = parser.parse_known_args(arguments)
-    if chosen.write_build is not None:
-        write_build(chosen.task, chosen.write_build)
-        return 0
-    to_file = chosen.log_file not in (None, "-")  # Unity's `-logFile -` is standard output
-    stream = sys.stdout if chosen.log_file == "-" else sys.stderr
-    handler = logging.FileHandler(chosen.log_file) if to_file else logging.StreamHandler(stream)
-    logging.basicConfig(handlers=[handler], level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    if chosen.mlagents_port is not None and not 1 <= chosen.mlagents_port <= MAX_PORT:
+        parser.error(f"--mlagents-port {chosen.mlagents_port}: a port is a number from 1 to {MAX_PORT}")
+    if chosen.areas < 1:
+        parser.error(f"--areas {chosen.areas}: at least 1")
+    return chosen, ignored
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a player from the command line; Unity's own switches are accepted.
+
+    Returns:
+        The exit code: 0 after a client's quit, 1 where no client could be served.
+    """
+    chosen, ignored = _parsed(arguments)
+    try:
+        if chosen.write_build is not None:
+            write_build(chosen.task, chosen.write_build)
+            return 0
+        _log_to(chosen.log_file)
+    except OSError as error:
+        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 1
     if ignored:
         log.info("without a meaning here: %s", " ".join(ignored))
     try:

@@ -18,6 +18,7 @@ import unity_env  # noqa: F401  # before mlagents_envs' messages are imported
 
 from mlagents_envs.base_env import ActionSpec  # isort: skip
 from mlagents_envs.communicator_objects.unity_message_pb2 import UnityMessageProto  # isort: skip
+from mlagents_envs.side_channel.stats_side_channel import StatsSideChannel  # isort: skip
 import numpy as np  # isort: skip
 
 from tests.unity_env.link.records import BEHAVIOR, agent, float_observation, observations_message  # isort: skip
@@ -177,6 +178,16 @@ def change_shape(port: int) -> None:
     player.exchange(observations_message([agent(5, [float_observation(np.zeros(3))])]))
 
 
+def send_unreadable_statistics(port: int) -> None:
+    player, answer = begin(port)
+    message = player.report(player.play(answer, max_steps=2))
+    channel = StatsSideChannel().channel_id.bytes_le
+    message.unity_output.rl_output.side_channel = (
+        channel + (8).to_bytes(4, "little") + b"\x04\x00\x00\x00\xff\xff\xff\xff"
+    )
+    player.exchange(message)
+
+
 SCRIPTS: dict[str, Callable[[int], None]] = {
     script.__name__: script
     for script in (
@@ -194,6 +205,7 @@ SCRIPTS: dict[str, Callable[[int], None]] = {
         send_garbage,
         send_nan,
         change_shape,
+        send_unreadable_statistics,
     )
 }
 

@@ -124,6 +124,43 @@ def test_what_is_no_side_channel_is_refused(path: str) -> None:
         import_channel(path)
 
 
+class NeedsName(SideChannel):  # type: ignore[misc]  # mlagents_envs has no type information
+    """Cannot be made from its path alone."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(OWN)
+        self.name = name
+
+    def on_message_received(self, msg: IncomingMessage) -> None:
+        """Take nothing."""
+
+
+class WithoutId(NeedsName):
+    """Does not call SideChannel's constructor."""
+
+    def __init__(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("name", ["NeedsName", "WithoutId"])
+def test_a_channel_that_cannot_be_made_without_arguments_is_refused(name: str) -> None:
+    make = import_channel(f"{__name__}:{name}")
+    with pytest.raises(ValueError, match=rf"side channel .*:{name}: {name}\(\) fails: "):
+        make()
+
+
+def test_a_module_that_cannot_be_compiled_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "channels_with_a_slip.py").write_text("def (", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ValueError, match="side channel channels_with_a_slip:Any: invalid syntax"):
+        import_channel("channels_with_a_slip:Any")
+
+
+def test_two_channels_with_one_id_are_refused_by_name() -> None:
+    with pytest.raises(ValueError, match=f"side channel NeedsName: NeedsName has the id {OWN} already"):
+        PlayerChannels(own=[NeedsName("a"), NeedsName("b")]).all()
+
+
 class Greeting(SideChannel):  # type: ignore[misc]  # mlagents_envs has no type information
     """Greets the player that it is made for."""
 

@@ -17,7 +17,9 @@ from mlagents_envs.exception import (
     UnityEnvironmentException,
     UnityTimeOutException,
 )
+from mlagents_envs.side_channel.stats_side_channel import StatsSideChannel
 
+from tests.processes import processes_with, wait_until
 from tests.unity_env.link.records import BEHAVIOR
 from tests.unity_env.link.stand_in import ACTIONS, free_port, write_build
 from unity_env.link.environment import UnityPlayer
@@ -213,12 +215,13 @@ def test_another_api_version_is_refused_with_both_versions(launch: Launch, tmp_p
         ("send_garbage", MalformedMessageError, "no ML-Agents message"),
         ("send_nan", NonFiniteError, "agent 5, component 1: nan"),
         ("change_shape", ObservationShapeError, r"agent 5: shape \(3,\), announced was \(2,\)"),
+        ("send_unreadable_statistics", MalformedMessageError, "a side channel cannot read .*: UnicodeDecodeError: "),
     ],
 )
 def test_a_message_that_cannot_be_right_closes_the_link(
     script: str, error: type[Exception], message: str, launch: Launch, tmp_path: Path
 ) -> None:
-    env = launch(script)
+    env = launch(script, side_channels=[StatsSideChannel()])
     with pytest.raises(error, match=message):
         steps_until_error(env)
     assert_gone(tmp_path)
@@ -229,6 +232,17 @@ def test_a_player_that_neither_quits_nor_obeys_is_killed(launch: Launch, tmp_pat
     env.reset()
     env.close()
     assert_gone(tmp_path)
+
+
+def test_a_player_that_neither_quits_nor_obeys_is_killed_also_where_a_script_started_it(tmp_path: Path) -> None:
+    script = tmp_path / "script.x86_64"
+    script.write_text(f'#!/bin/sh\n"{write_build(tmp_path)}.x86_64" "$@"\nexit $?\n')
+    script.chmod(0o755)
+    args = ["--script", "serve_and_stay"]
+    env = UnityPlayer(str(script), timeout_wait=2, log_folder=str(tmp_path), additional_args=args)
+    env.reset()
+    env.close()
+    assert wait_until(lambda: not processes_with(tmp_path), 2)
 
 
 def test_without_a_log_folder_no_file_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

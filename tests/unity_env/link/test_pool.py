@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mlagents_envs.exception import UnityEnvironmentException, UnityException
+from mlagents_envs.exception import UnityEnvironmentException
 
 from tests.fakes import Message, Report
 from tests.unity_env.link.fake_player import UNLIMITED, FakePlayer, Launcher, numbered, seconds
 from tests.unity_env.link.stand_in import write_build
 from unity_env.link.environment import UnityPlayer
-from unity_env.link.errors import PlayerExitedError
+from unity_env.link.errors import LinkError, PlayerExitedError
 from unity_env.link.pool import ID_STRIDE, PlayerPool, RestartLimits
 from unity_env.vector_env import UnityVectorEnv
 
@@ -67,6 +67,18 @@ def test_actions_are_dealt_to_the_players_whose_agents_asked() -> None:
     assert sent == [[[0, 1]], [[2], [10]], [[3, 4], [11]]]
     pool.set_action_for_agent(ROBOT, 2 * ID_STRIDE + 4, numbered(1))
     assert [agent for agent, _ in third.single] == [4]
+
+
+def test_agents_with_the_extreme_ids_stay_apart_and_are_addressed_in_their_own_player() -> None:
+    extremes = [-(2**31), -1, 0, 2**20, 2**31 - 1]
+    players = [FakePlayer(extremes) for _ in range(3)]
+    pool = Launcher(*([player] for player in players)).pool()
+    pool.reset()
+    agents = pool.get_steps(ROBOT)[0].agent_id.tolist()
+    assert len(set(agents)) == 15
+    for agent in agents:
+        pool.set_action_for_agent(ROBOT, agent, numbered(1))
+    assert [[agent for agent, _ in player.single] for player in players] == [extremes] * 3
 
 
 def test_ends_of_all_players_come_with_their_flags() -> None:
@@ -156,6 +168,19 @@ def test_a_player_that_dies_in_a_reset_is_replaced_too() -> None:
     pool.reset()
     assert observed(pool) == [60, 60, 0, 0]
     assert old.closed.is_set()
+
+
+def test_a_new_player_that_dies_at_once_is_replaced_too_and_counts() -> None:
+    in_handshake, in_reset = PlayerExitedError("the player exited with code 9"), FakePlayer(dies_at=-1)
+    pool = Launcher([FakePlayer(dies_at=1), in_handshake, in_reset, FakePlayer(born=6)]).pool()
+    pool.reset()
+    pool.step()
+    assert observed(pool) == [60, 60]
+    assert ids(pool)[1] == [(0, 0), (0, 1)]
+    pool = Launcher([FakePlayer(dies_at=1), FakePlayer(dies_at=-1)]).pool(RestartLimits(lifetime=1))
+    pool.reset()
+    with pytest.raises(PlayerExitedError, match="player 0 died once more after 1 restarts: the player exited with"):
+        pool.step()
 
 
 def test_a_new_player_may_show_its_behavior_later() -> None:
@@ -255,10 +280,14 @@ def test_close_closes_all_players_also_when_one_refuses(error: Exception) -> Non
     assert all(player.closed.wait(1) for player in players)
 
 
-def test_close_a_second_time_does_nothing() -> None:
+def test_close_a_second_time_does_nothing_and_nothing_can_be_done_afterwards() -> None:
     pool = Launcher([FakePlayer()]).pool()
+    pool.reset()
     pool.close()
     pool.close()
+    for use in (pool.reset, pool.step):
+        with pytest.raises(UnityEnvironmentException, match="the environment is closed"):
+            use()
 
 
 def test_after_an_interrupted_step_close_does_not_wait_for_players_that_hang() -> None:
@@ -306,15 +335,19 @@ def test_a_step_that_waits_for_its_player_ends_when_the_player_is_closed_meanwhi
         write_build(tmp_path), timeout_wait=6, log_folder=str(tmp_path), additional_args=["--script", "hang_in_a_step"]
     )
     player.reset()
-    waiting = threading.Thread(target=steps_until_closed, args=(player,), daemon=True)
+    ended_by: list[Exception] = []
+    waiting = threading.Thread(target=steps_until_error, args=(player, ended_by), daemon=True)
     waiting.start()
     time.sleep(0.5)
     assert seconds(lambda: player._close(0)) < 5
     waiting.join(timeout=1)
     assert not waiting.is_alive()
+    assert isinstance(ended_by[0], LinkError)
 
 
-def steps_until_closed(player: UnityPlayer) -> None:
-    with contextlib.suppress(UnityException):
+def steps_until_error(player: UnityPlayer, ended_by: list[Exception]) -> None:
+    try:
         while True:
             player.step()
+    except Exception as error:
+        ended_by.append(error)
