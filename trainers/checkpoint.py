@@ -11,7 +11,7 @@ from trainers.errors import UserError
 from trainers.files import write_atomically
 
 FORMAT = 1
-REQUIRED = ("step", "best", "settings", "algorithm", "env", "reward", "episodes", "solved", "metrics")
+REQUIRED = ("step", "best", "settings", "algorithm", "env", "reward", "episodes", "solved", "metrics", "curricula")
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:

@@ -107,6 +107,10 @@ class Display:
         """Say that a checkpoint was written."""
         self.note(f"step {step:>9,}  [dim]checkpoint {escape(str(path))}[/]")
 
+    def lesson(self, step: int, text: str) -> None:
+        """Say that a lesson has begun."""
+        self.note(f"step {step:>9,}  [magenta]{escape(text)}[/]")
+
     def note(self, text: str) -> None:
         """Print a line, as long as it is."""
         self.console.print(text, soft_wrap=True)

@@ -13,6 +13,7 @@ from mlagents_envs.exception import UnityException
 from reward_shaping import RewardWrapper
 from trainers.algorithms import Algorithm, Step
 from trainers.checkpoint import as_arrays
+from trainers.curriculum import Curricula
 from trainers.display import Display
 from trainers.errors import RunError
 from trainers.evaluate import Evaluation
@@ -20,7 +21,7 @@ from trainers.export.unity_onnx import write_unity_onnx
 from trainers.files import write_atomically
 from trainers.metrics import EpisodeLog, MetricsLog
 from trainers.run_folder import RunFolder
-from trainers.settings import BehaviorSettings, EvaluationSettings
+from trainers.settings import RunSettings
 from unity_env import UnityVectorEnv
 
 
@@ -29,8 +30,7 @@ class TrainingLoop:
 
     Args:
         name: of the behavior.
-        settings: of the behavior.
-        evaluation: when and how to evaluate.
+        settings: of the run.
         env: with the reward in place.
         algorithm: the learner.
         evaluate: (episodes, seed) -> what the deterministic policy came to; None where that cannot be had.
@@ -41,15 +41,14 @@ class TrainingLoop:
     def __init__(
         self,
         name: str,
-        settings: BehaviorSettings,
-        evaluation: EvaluationSettings,
+        settings: RunSettings,
         env: RewardWrapper,
         algorithm: Algorithm,
         evaluate: Callable[[int, int], Evaluation] | None,
         folder: RunFolder,
         display: Display,
     ) -> None:
-        self.name, self.settings, self.evaluation = name, settings, evaluation
+        self.name, self.settings, self.evaluation = name, settings.behaviors[name], settings.evaluation
         self.env, self.algorithm, self.evaluate = env, algorithm, evaluate
         assert isinstance(env.unwrapped, UnityVectorEnv)
         self.world: UnityVectorEnv = env.unwrapped
@@ -61,6 +60,7 @@ class TrainingLoop:
         self._step_before_update = 0
         self._saved_step = self._summarized_step = self._evaluated_step = 0
         self._episodes = EpisodeLog(env.num_envs)
+        self.curricula = Curricula(settings.environment_parameters, {name: env.num_envs})
         self._obs: Any = None
         self._restored_metrics: dict[str, Any] = {}
         self._seconds = dict.fromkeys(("policy", "simulation", "update", "evaluation"), 0.0)
@@ -115,7 +115,9 @@ class TrainingLoop:
             stepped = clock()
             self._requesting = infos["requesting"]
             algorithm.observe(Step(rew, terminated, truncated, self._obs, infos.get("final_obs"), infos["valid"]))
-            self._episodes.add(rew, terminated, truncated, infos)
+            ended = self._episodes.add(rew, terminated, truncated, infos)
+            if ended is not None:
+                self.curricula.add(self.name, ended)
             self.step += int(infos["valid"].sum())
             self._seconds["policy"] += acted - started
             self._seconds["simulation"] += stepped - acted
@@ -131,6 +133,7 @@ class TrainingLoop:
                 f"scale would be the first things to try. Checkpoints written before are kept"
             )
         self._metrics.add(metrics)
+        self._advance_lessons()
         if self._crossed(self.settings.summary_freq):
             self._summarize()
         if self._crossed(self.evaluation.interval):
@@ -140,6 +143,19 @@ class TrainingLoop:
         self._step_before_update = self.step
         self.display.progress(self.step)
 
+    def _advance_lessons(self) -> None:
+        """Let the next lesson begin where one is over: in the episodes that start from now on, or in all at once."""
+        starts = self.curricula.advance({self.name: self.step / self.settings.max_steps})
+        if not starts:
+            return
+        for start in starts:
+            self.display.lesson(self.step, str(start))
+        self.world.set_parameters(self.curricula.values())
+        if any(start.reset for start in starts):
+            self._obs, infos = self.env.reset()
+            self._requesting = infos["requesting"]
+            self._episodes.restart()
+
     def _crossed(self, interval: int) -> bool:
         """Whether a multiple of `interval` lies between the last update and this one."""
         return self.step // interval > self._step_before_update // interval
@@ -148,7 +164,9 @@ class TrainingLoop:
         total = sum(self._seconds.values())
         split = {f"time/{part}_share": seconds / total for part, seconds in self._seconds.items()}
         scene = {f"scene/{name}": value for name, value in self.world.stats().items()}
-        extra = {**self._episodes.summary(), **self.env.log.summary(), **scene, **split}
+        sampled = {f"environment/{name}": mean for name, mean in self.world.sampled_means().items()}
+        world = {**self._episodes.summary(), **sampled, **self.curricula.summary(), **scene}
+        extra = {**world, **self.env.log.summary(), **split}
         self.display.summary(self.step, self._metrics.summarize(self.step, extra))
         self._summarized_step = self.step
 
@@ -174,7 +192,8 @@ class TrainingLoop:
         write_atomically(path.with_suffix(".onnx"), lambda file: write_unity_onnx(self.algorithm.actor, file))
         self._saved_step = self.step
         self.display.checkpoint(self.step, path)
-        self.folder.write_status({self.name: {"step": self.step, "checkpoint": path.name, "solved": self.solved}})
+        status = {"step": self.step, "checkpoint": path.name, "solved": self.solved}
+        self.folder.write_status({**self.curricula.status(), self.name: status})
         self.folder.write_timers(self._seconds)
 
     def _state(self) -> dict[str, Any]:
@@ -189,6 +208,7 @@ class TrainingLoop:
             "episodes": self._episodes.state_dict(),
             "solved": self.solved,
             "metrics": self._metrics.state_dict(),
+            "curricula": self.curricula.state_dict(),
         }
 
     def restore(self, state: dict[str, Any], seed: int) -> bool:
@@ -200,6 +220,9 @@ class TrainingLoop:
         self.solved = threshold is not None and state["solved"] and state["best"][0] >= threshold
         self.best = tuple(state["best"])
         self.algorithm.load_state_dict(state["algorithm"])
+        self.curricula.load_state_dict(as_arrays(state["curricula"]))
+        if self.curricula.present():
+            self.world.set_parameters(self.curricula.values())
         if state["env"] is None or len(state["episodes"]["length"]) != self.env.num_envs:
             self.start(seed + self.step)
             return False

@@ -11,6 +11,7 @@ from reward_shaping import RewardWrapper
 from trainers.algorithms import ALGORITHMS, Algorithm
 from trainers.checkpoint import load_checkpoint
 from trainers.config import dump_settings
+from trainers.curriculum import check_parameters
 from trainers.display import Display
 from trainers.evaluate import Evaluation, evaluate
 from trainers.export.bundle import Export, best_checkpoint, export_actor
@@ -63,8 +64,8 @@ def train(settings: RunSettings, document: Document, display: Display) -> Traine
         folder.prepare(name, keep=chosen.resume)
         write_text(folder.configuration, dump_settings(settings))
 
-        loop = TrainingLoop(name, behavior, settings.evaluation, env, algorithm, evaluate_on, folder, display)
-        for line in without_effect(behavior):
+        loop = TrainingLoop(name, settings, env, algorithm, evaluate_on, folder, display)
+        for line in (*without_effect(behavior), *check_parameters(settings, document)):
             display.note(line)
         display.reward_table(name, env.reward.describe())
         if resumed is None:
@@ -75,6 +76,8 @@ def train(settings: RunSettings, document: Document, display: Display) -> Traine
             display.note(f"resumed at step {loop.step:,}: {'bit-exactly, ' if exact and not changed else ''}{what}")
             for line in changed:
                 display.note(f"  changed: {line}")
+        for start in loop.curricula.present():
+            display.lesson(loop.step, str(start))
         display.start(name, loop.step, behavior.max_steps)
         loop.run()
         display.stop()

@@ -7,12 +7,13 @@ from pathlib import Path
 from mlagents_envs.exception import UnityException
 
 from reward_shaping import ENV_REWARD_ONLY, Reward, RewardError, RewardWrapper
-from trainers.errors import RunError
+from trainers.curriculum import check_parameters, check_signals, first_values, last_values
+from trainers.errors import RunError, UserError
 from trainers.settings import RunSettings
 from trainers.yaml_file import Document
 from unity_env.link.errors import LinkError, PortTakenError
 from unity_env.make import make_vector_env
-from unity_env.settings import Curriculum, EnvironmentParameter, EnvSettings, Sampler
+from unity_env.settings import EnvSettings
 from unity_env.sim.role import find_role
 from unity_env.spaces import Layouts
 
@@ -23,6 +24,9 @@ def make_env(
     settings: RunSettings, name: str, document: Document, *, evaluation: bool = False, rows: int | None = None
 ) -> RewardWrapper:
     """Make the vector environment with the behavior's reward.
+
+    A training begins with the first lessons of environment_parameters, and the loop goes on from there. An
+    evaluation has the last lessons and the same samplers: it always measures the difficulty that is the aim.
 
     Args:
         settings: of the run.
@@ -36,7 +40,8 @@ def make_env(
         UnityException: a player did not start or connect.
     """
     behavior, world = settings.behaviors[name], settings.env_settings
-    parameters = {key: _parameter(key, value, document) for key, value in settings.environment_parameters.items()}
+    check_parameters(settings, document)
+    parameters = settings.environment_parameters
     if evaluation and world.sim_task and rows is None:
         rows = EVALUATION_ROWS
     run = settings.checkpoint_settings
@@ -45,7 +50,7 @@ def make_env(
             world.model_copy(update={"num_envs": 1}) if evaluation else world,
             name,
             engine=settings.engine_settings,
-            parameters=parameters,
+            parameters=last_values(parameters) if evaluation else first_values(parameters),
             layouts=_described_layouts(world, name, document),
             signals=behavior.signals,
             rows=rows,
@@ -59,10 +64,14 @@ def make_env(
             raise
         raise document.error(("env_settings", "env_path"), f"{error} (sim:<task> is the embedded simulation)") from None
     try:
+        check_signals(settings, name, env.agents.signals, document)
         reward = Reward(behavior.reward_shaping or ENV_REWARD_ONLY, env.agents.signals)
     except RewardError as error:
         env.close()
         raise document.error(_reward_path(name, error), str(error)) from None
+    except UserError:
+        env.close()
+        raise
     return RewardWrapper(env, reward, behavior.reward_signals.extrinsic.strength)
 
 
@@ -79,12 +88,8 @@ def run_errors(name: str, document: Document) -> Iterator[None]:
 
 def _culprit(name: str, message: str) -> tuple[str, ...]:
     """Return the path of the setting that an environment's complaint is about."""
-    kind, _, rest = message.partition(" ")
-    if kind in ("behavior", "signal"):
-        return ("behaviors", name)
-    if message.startswith("environment parameter "):
-        return ("environment_parameters", rest.split()[1].rstrip(":"))
-    return ("env_settings", "env_path")
+    about_behavior = message.startswith(("behavior ", "signal "))
+    return ("behaviors", name) if about_behavior else ("env_settings", "env_path")
 
 
 def _reward_path(name: str, error: RewardError) -> tuple[str, ...]:
@@ -99,9 +104,3 @@ def _described_layouts(world: EnvSettings, name: str, document: Document) -> Lay
         return find_role(world.task, name).layouts
     except ValueError as error:
         raise document.error(("env_settings", "task"), str(error)) from None
-
-
-def _parameter(name: str, value: EnvironmentParameter, document: Document) -> float | Sampler:
-    if isinstance(value, Curriculum):
-        raise document.error(("environment_parameters", name), "curricula are not supported by this version")
-    return value
