@@ -17,6 +17,7 @@ import yaml
 from trainers.checkpoint import load_checkpoint
 from trainers.cli import main
 from unity_env import UnityVectorEnv
+from unity_env.settings import Sampler
 from unity_env.sim.env import SimEnv
 
 ROBOTRL = Path(sys.executable).parent / "robotrl"
@@ -119,9 +120,18 @@ def files_below(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-def make_rows(task: str, rows: int, seed: int = 0, threads: int = 1) -> UnityVectorEnv:
-    env = SimEnv(task, rows, seed, threads)
-    return UnityVectorEnv(env, layouts=env.layouts[env.task.roles[0].behavior])
+def make_rows(
+    task: str,
+    rows: int,
+    seed: int = 0,
+    threads: int = 1,
+    behavior: str | None = None,
+    parameters: Mapping[str, float | Sampler] | None = None,
+) -> UnityVectorEnv:
+    """Rows of a task, of its first behavior where none is named."""
+    env = SimEnv(task, rows, seed, threads, parameters)
+    name = behavior or env.task.roles[0].behavior
+    return UnityVectorEnv(env, name, layouts=env.layouts[name])
 
 
 def sim_of(env: UnityVectorEnv) -> SimEnv:

@@ -14,7 +14,7 @@ from trainers.errors import RunError
 from trainers.evaluate import Evaluation
 from trainers.export.unity_onnx import write_unity_onnx
 from trainers.files import write_atomically
-from trainers.metrics import EpisodeLog, MetricsLog
+from trainers.metrics import Ended, EpisodeLog, MetricsLog
 from trainers.run_folder import RunFolder
 from trainers.settings import BehaviorSettings
 from unity_env.agent_rows import StepResult
@@ -61,6 +61,11 @@ class BehaviorTrainer:
         """Act from here on."""
         self._obs, self._requesting = obs, infos["requesting"]
 
+    def restart(self, obs: Any, infos: Mapping[str, Any]) -> None:
+        """Give up the episodes under way: all rows were reset."""
+        self.begin(obs, infos)
+        self._episodes.restart()
+
     def open_log(self) -> None:
         """Open the behavior's log; what it says of later steps than this one is dropped."""
         self.metrics = MetricsLog(self.folder.behavior(self.name), self.step)
@@ -72,15 +77,15 @@ class BehaviorTrainer:
             return self.algorithm.act_deterministic(self._obs)
         return self.algorithm.act(self._obs, self._requesting)
 
-    def observe(self, result: StepResult) -> None:
-        """Take in what came of the last `act`."""
+    def observe(self, result: StepResult) -> Ended | None:
+        """Take in what came of the last `act`; returns the training episodes that ended with it."""
         self._obs, rew, terminated, truncated, infos = result
         self._requesting = infos["requesting"]
         if self.finished:
-            return
+            return None
         self.algorithm.observe(Step(rew, terminated, truncated, self._obs, infos.get("final_obs"), infos["valid"]))
-        self._episodes.add(rew, terminated, truncated, infos)
         self.step += int(infos["valid"].sum())
+        return self._episodes.add(rew, terminated, truncated, infos)
 
     def update(self) -> None:
         """Learn from what was observed.

@@ -11,7 +11,19 @@ from trainers.errors import UserError
 from trainers.files import write_atomically
 
 FORMAT = 2
-REQUIRED = ("step", "best", "settings", "algorithm", "env", "reward", "episodes", "solved", "metrics", "moment")
+REQUIRED = (
+    "step",
+    "best",
+    "settings",
+    "algorithm",
+    "env",
+    "reward",
+    "episodes",
+    "solved",
+    "metrics",
+    "moment",
+    "curricula",
+)
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:

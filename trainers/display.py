@@ -117,6 +117,10 @@ class Display:
         """Begin a line: the behavior where there are several, the step."""
         return f"{escape(name)}  step {step:>9,}" if len(self._bars) > 1 else f"step {step:>9,}"
 
+    def lesson(self, step: int, text: str) -> None:
+        """Say that a lesson has begun."""
+        self.note(f"step {step:>9,}  [magenta]{escape(text)}[/]")
+
     def note(self, text: str) -> None:
         """Print a line, as long as it is."""
         self.console.print(text, soft_wrap=True)

@@ -13,6 +13,7 @@ from mlagents_envs.exception import UnityException
 
 from trainers.behavior import BehaviorTrainer
 from trainers.checkpoint import as_arrays
+from trainers.curriculum import Curricula
 from trainers.display import Display
 from trainers.evaluate import Evaluation
 from trainers.run_folder import RunFolder
@@ -30,6 +31,7 @@ class TrainingLoop:
         trainers: behavior -> what trains it.
         evaluation: when and how to evaluate.
         evaluate: (episodes, seed) -> what the deterministic policies came to; None where that cannot be had.
+        curricula: of the environment parameters.
         folder: where the run's files go.
         display: what the user sees.
     """
@@ -40,11 +42,13 @@ class TrainingLoop:
         trainers: Mapping[str, BehaviorTrainer],
         evaluation: EvaluationSettings,
         evaluate: Evaluate | None,
+        curricula: Curricula,
         folder: RunFolder,
         display: Display,
     ) -> None:
         self.world, self.trainers = world, trainers
         self.evaluation, self.evaluate = evaluation, evaluate
+        self.curricula = curricula
         self.folder, self.display = folder, display
         self.best = (-math.inf, -math.inf)
         self.solved = False
@@ -106,7 +110,9 @@ class TrainingLoop:
             results = world.step(actions)
             stepped = clock()
             for name, result in results.items():
-                trainers[name].observe(result)
+                ended = trainers[name].observe(result)
+                if ended is not None:
+                    self.curricula.add(name, ended)
             self._seconds["policy"] += acted - started
             self._seconds["simulation"] += stepped - acted
 
@@ -117,6 +123,7 @@ class TrainingLoop:
         for trainer in ready:
             trainer.update()
         self._seconds["update"] += time.perf_counter() - started
+        self._advance_lessons()
         self._summarize([trainer for trainer in ready if trainer.crossed(trainer.settings.summary_freq)])
         if any(trainer.crossed(self.evaluation.interval) for trainer in ready):
             self._evaluate()
@@ -126,14 +133,28 @@ class TrainingLoop:
         if save:
             self._checkpoint()
 
+    def _advance_lessons(self) -> None:
+        """Let the next lesson begin where one is over: in the episodes that start from now on, or in all at once."""
+        progress = {name: trainer.step / trainer.settings.max_steps for name, trainer in self.trainers.items()}
+        starts = self.curricula.advance(progress)
+        if not starts:
+            return
+        for start in starts:
+            self.display.lesson(self.step, str(start))
+        self.world.set_parameters(self.curricula.values())
+        if any(start.reset for start in starts):
+            for name, (obs, infos) in self.world.reset().items():
+                self.trainers[name].restart(obs, infos)
+
     def _summarize(self, trainers: list[BehaviorTrainer]) -> None:
         if not trainers:
             return
         total = sum(self._seconds.values())
         split = {f"time/{part}_share": seconds / total for part, seconds in self._seconds.items()}
         scene = {f"scene/{name}": value for name, value in self.world.stats().items()}
+        sampled = {f"environment/{name}": mean for name, mean in self.world.sampled_means().items()}
         for trainer in trainers:
-            trainer.summarize({**scene, **split})
+            trainer.summarize({**sampled, **self.curricula.summary(), **scene, **split})
 
     def _evaluate(self) -> None:
         if self.evaluate is None:
@@ -159,7 +180,8 @@ class TrainingLoop:
         shared = self._shared_state()
         status = {name: trainer.checkpoint(shared) for name, trainer in self.trainers.items()}
         self._saved_step = self.step
-        self.folder.write_status({name: {**entry, "solved": self.solved} for name, entry in status.items()})
+        entries = {name: {**entry, "solved": self.solved} for name, entry in status.items()}
+        self.folder.write_status({**self.curricula.status(), **entries})
         self.folder.write_timers(self._seconds)
 
     def _shared_state(self) -> dict[str, Any]:
@@ -169,6 +191,7 @@ class TrainingLoop:
             "best": self.best,
             "solved": self.solved,
             "env": self.world.state_dict(),
+            "curricula": self.curricula.state_dict(),
         }
 
     def restore(self, states: Mapping[str, dict[str, Any]], seed: int) -> bool:
@@ -180,6 +203,9 @@ class TrainingLoop:
         threshold = self.evaluation.success_threshold
         self.solved = threshold is not None and first["solved"] and first["best"][0] >= threshold
         self.best = tuple(first["best"])
+        self.curricula.load_state_dict(as_arrays(first["curricula"]))
+        if self.curricula.present():
+            self.world.set_parameters(self.curricula.values())
         moment = {name: trainer.step for name, trainer in self.trainers.items()}
         together = all(state["moment"] == moment for state in states.values())
         if first["env"] is None or not (together and all(self.trainers[name].fits(of) for name, of in states.items())):

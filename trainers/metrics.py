@@ -5,6 +5,7 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,21 @@ import numpy as np
 from torch.utils.tensorboard import SummaryWriter
 
 from trainers.files import write_text
+
+
+@dataclass(frozen=True)
+class Ended:
+    """Episodes that ended in one step.
+
+    Attributes:
+        rows: (K,), which.
+        returns: (K,).
+        successes: (K,), 1 where the task was solved; None where the environment signals no `success`.
+    """
+
+    rows: np.ndarray
+    returns: np.ndarray
+    successes: np.ndarray | None
 
 
 class EpisodeLog:
@@ -22,20 +38,30 @@ class EpisodeLog:
         self._length = np.zeros(rows, dtype=np.int64)
         self._ended: dict[str, list[float]] = defaultdict(list)
 
-    def add(self, rew: np.ndarray, terminated: np.ndarray, truncated: np.ndarray, infos: Mapping[str, Any]) -> None:
-        """Add one step of all rows."""
+    def add(
+        self, rew: np.ndarray, terminated: np.ndarray, truncated: np.ndarray, infos: Mapping[str, Any]
+    ) -> Ended | None:
+        """Add one step of all rows; returns the episodes that ended in it."""
         self._return += rew
         self._length += infos["valid"]
         rows = np.flatnonzero(terminated | truncated)
         if len(rows) == 0:
-            return
-        self._ended["environment/episode_return"] += self._return[rows].tolist()
-        self._ended["environment/episode_length"] += self._length[rows].tolist()
+            return None
         signals = infos.get("final_info", {}).get("signals", {})
-        if "success" in signals:
-            self._ended["environment/success"] += signals["success"][rows, 0].tolist()
+        successes = np.array(signals["success"][rows, 0], dtype=np.float64) if "success" in signals else None
+        ended = Ended(rows, self._return[rows], successes)
+        self._ended["environment/episode_return"] += ended.returns.tolist()
+        self._ended["environment/episode_length"] += self._length[rows].tolist()
+        if ended.successes is not None:
+            self._ended["environment/success"] += ended.successes.tolist()
         self._return[rows] = 0.0
         self._length[rows] = 0
+        return ended
+
+    def restart(self) -> None:
+        """Forget the episodes under way: all rows were reset."""
+        self._return[:] = 0.0
+        self._length[:] = 0
 
     def summary(self) -> dict[str, float]:
         """Return the means and start anew."""
@@ -44,13 +70,15 @@ class EpisodeLog:
         return means
 
     def state_dict(self) -> dict[str, Any]:
-        """Episodes under way."""
-        return {"return": self._return.copy(), "length": self._length.copy()}
+        """Episodes under way, and those of the summary to come."""
+        ended = {name: list(values) for name, values in self._ended.items()}
+        return {"return": self._return.copy(), "length": self._length.copy(), "ended": ended}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue where `state_dict` was taken."""
         self._return[:] = state["return"]
         self._length[:] = state["length"]
+        self._ended.update({name: list(values) for name, values in state["ended"].items()})
 
 
 class MetricsLog:

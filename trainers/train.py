@@ -11,6 +11,7 @@ from trainers.algorithms import ALGORITHMS, Algorithm
 from trainers.behavior import BehaviorTrainer
 from trainers.checkpoint import load_checkpoint
 from trainers.config import dump_settings
+from trainers.curriculum import Curricula, check_parameters
 from trainers.display import Display
 from trainers.evaluate import Evaluation, evaluate_world
 from trainers.export.bundle import Export, best_checkpoint, export_actor
@@ -65,8 +66,9 @@ def train(settings: RunSettings, document: Document, display: Display) -> Traine
         write_text(folder.configuration, dump_settings(settings))
 
         trainers = {name: _trainer(name, settings, algorithms[name], world, folder, display) for name in names}
-        loop = TrainingLoop(world, trainers, settings.evaluation, evaluate_on, folder, display)
-        _announce(settings, world, display)
+        curricula = Curricula(settings.environment_parameters, {name: of.num_rows for name, of in world.rows.items()})
+        loop = TrainingLoop(world, trainers, settings.evaluation, evaluate_on, curricula, folder, display)
+        _announce(settings, world, document, display)
         if resumed is None:
             loop.start(settings.env_settings.seed)
         else:
@@ -75,6 +77,8 @@ def train(settings: RunSettings, document: Document, display: Display) -> Traine
             display.note(f"resumed at step {loop.step:,}: {'bit-exactly, ' if exact and not changed else ''}{what}")
             for line in changed:
                 display.note(f"  changed: {line}")
+        for start in curricula.present():
+            display.lesson(loop.step, str(start))
         display.start({name: (trainers[name].step, settings.behaviors[name].max_steps) for name in names})
         loop.run()
         display.stop()
@@ -127,8 +131,10 @@ def _initialize(algorithms: Mapping[str, Algorithm], settings: RunSettings, docu
             initialize(algorithms[name], source, name, behavior, document)
 
 
-def _announce(settings: RunSettings, world: World, display: Display) -> None:
+def _announce(settings: RunSettings, world: World, document: Document, display: Display) -> None:
     """Say what is trained, and which settings have no effect."""
+    for line in check_parameters(settings, document):
+        display.note(line)
     for name, behavior in settings.behaviors.items():
         for line in without_effect(behavior):
             display.note(line)

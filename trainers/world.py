@@ -10,6 +10,7 @@ from mlagents_envs.base_env import BaseEnv
 from mlagents_envs.exception import UnityException
 
 from reward_shaping import ENV_REWARD_ONLY, Reward, RewardError, RewardScorer, RewardWrapper
+from trainers.curriculum import check_parameters, check_signals, first_values, last_values
 from trainers.errors import RunError, UserError
 from trainers.settings import RunSettings
 from trainers.yaml_file import Document
@@ -17,7 +18,7 @@ from unity_env.agent_rows import StepResult
 from unity_env.link.errors import LinkError, PortTakenError
 from unity_env.make import make_base_env
 from unity_env.scene import UnityScene
-from unity_env.settings import Curriculum, EnvironmentParameter, EnvSettings, Sampler
+from unity_env.settings import EnvSettings, Sampler
 from unity_env.sim.role import find_role
 from unity_env.spaces import Layouts
 from unity_env.vector_env import APPEAR_STEPS, SILENT_STEPS, UnityVectorEnv
@@ -50,7 +51,7 @@ class World:
         self.scorers: dict[str, RewardScorer] = {}
         self._silent_steps = 0
 
-    def reset(self, seed: int) -> dict[str, tuple[Any, dict[str, Any]]]:
+    def reset(self, seed: int | None = None) -> dict[str, tuple[Any, dict[str, Any]]]:
         """Start new episodes everywhere; behavior -> (observations, infos)."""
         starts = self._by_name(self.scene.reset(seed=seed))
         for name, (_, infos) in starts.items():
@@ -78,6 +79,14 @@ class World:
     def stats(self) -> dict[str, float]:
         """What the scene has reported of itself since the last call."""
         return self.scene.stats()
+
+    def set_parameters(self, parameters: Mapping[str, float | Sampler]) -> None:
+        """Give environment parameters to the episodes that begin from now on."""
+        self.scene.set_parameters(parameters)
+
+    def sampled_means(self) -> dict[str, float]:
+        """The mean of each sampled environment parameter over the episodes begun since the last call."""
+        return self.scene.sampled_means()
 
     def state_dict(self) -> dict[str, Any] | None:
         """State of the scene, without the scorers'; None where it cannot tell."""
@@ -117,6 +126,9 @@ def find_appearing(scene: UnityScene, name: str) -> str:
 
 def make_world(settings: RunSettings, document: Document, *, evaluation: bool = False) -> World:
     """Make the scene with the reward of every behavior in the settings.
+
+    A training begins with the first lessons of environment_parameters, and the loop goes on from there. An
+    evaluation has the last lessons and the same samplers: it always measures the difficulty that is the aim.
 
     Args:
         settings: of the run.
@@ -175,14 +187,16 @@ def make_env(settings: RunSettings, name: str, document: Document, *, rows: int 
 def _make_base_env(
     settings: RunSettings, document: Document, name: str, *, evaluation: bool = False, rows: int | None = None
 ) -> BaseEnv:
+    check_parameters(settings, document)
     world, run = settings.env_settings, settings.checkpoint_settings
+    values = last_values if evaluation else first_values
     if evaluation and world.sim_task:
         rows = EVALUATION_ROWS
     with _environment_errors(name, document):
         return make_base_env(
             world.model_copy(update={"num_envs": 1}) if evaluation else world,
             engine=settings.engine_settings,
-            parameters={key: _parameter(key, of, document) for key, of in settings.environment_parameters.items()},
+            parameters=values(settings.environment_parameters),
             rows=rows,
             log_folder=Path(run.results_dir) / run.run_id / "run_logs",
             first_worker=world.num_envs if evaluation else 0,
@@ -191,6 +205,7 @@ def _make_base_env(
 
 def _reward(settings: RunSettings, name: str, signals: Mapping[str, Any], document: Document) -> tuple[Reward, float]:
     behavior = settings.behaviors[name]
+    check_signals(settings, name, signals, document)
     try:
         reward = Reward(behavior.reward_shaping or ENV_REWARD_ONLY, signals)
     except RewardError as error:
@@ -238,8 +253,6 @@ def _culprit(name: str, message: str) -> tuple[str, ...]:
         return ("behaviors", rest.partition(":")[0])
     if kind == "signal":
         return ("behaviors", name)
-    if message.startswith("environment parameter "):
-        return ("environment_parameters", rest.split()[1].rstrip(":"))
     keys = {"side channel ": "side_channels", "num_envs ": "num_envs"}
     return ("env_settings", next((key for start, key in keys.items() if message.startswith(start)), "env_path"))
 
@@ -258,9 +271,3 @@ def _described_layouts(world: EnvSettings, name: str, document: Document) -> Lay
         return find_role(world.task, name).layouts
     except ValueError as error:
         raise document.error(("env_settings", "task"), str(error)) from None
-
-
-def _parameter(name: str, value: EnvironmentParameter, document: Document) -> float | Sampler:
-    if isinstance(value, Curriculum):
-        raise document.error(("environment_parameters", name), "curricula are not supported by this version")
-    return value

@@ -1,17 +1,15 @@
 """env_settings -> the environment."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from mlagents_envs.base_env import BaseEnv
 
-from unity_env.link.channels import ChannelFactory, PlayerChannels, collect_stats, import_channel
+from unity_env.link.channels import ChannelFactory, Parameters, PlayerChannels, collect_stats, import_channel
 from unity_env.link.environment import UnityPlayer
 from unity_env.link.pool import PlayerPool, RestartLimits
-from unity_env.settings import MAX_SEED, EngineSettings, EnvSettings, Sampler
-
-Parameters = Mapping[str, float | Sampler]
+from unity_env.settings import MAX_SEED, EngineSettings, EnvSettings
 
 
 class Players(PlayerPool):
@@ -37,17 +35,19 @@ class Players(PlayerPool):
     ) -> None:
         own = [*side_channels, *(import_channel(path) for path in settings.side_channels)]
         self._channels: list[PlayerChannels] = [PlayerChannels() for _ in range(settings.num_envs)]
-        seed = max(settings.seed, 0)
+        self._parameters: Parameters = dict(parameters)
+        self._first_seed = seed = max(settings.seed, 0) + first_worker
 
         def launch(index: int) -> BaseEnv:
             worker = first_worker + index
             self._channels[index] = channels = PlayerChannels(own=[factory() for factory in own])
-            channels.configure(engine, parameters, seed + worker)
+            channels.configure(engine)
+            channels.send_parameters(self._parameters, seed + index, known={})
             return UnityPlayer(
                 settings.env_path,
                 worker,
                 settings.base_port,
-                (seed + worker) % (MAX_SEED + 1),
+                (seed + index) % (MAX_SEED + 1),
                 engine.no_graphics,
                 settings.timeout_wait,
                 settings.env_args,
@@ -61,6 +61,15 @@ class Players(PlayerPool):
             settings.max_lifetime_restarts, settings.restarts_rate_limit_n, settings.restarts_rate_limit_period_s
         )
         super().__init__(launch, settings.num_envs, limits)
+
+    def set_parameters(self, parameters: Parameters) -> None:
+        """Send environment parameters with the next step or reset, also to players that are started later.
+
+        What a player does with them, and when, is its scene's affair; one that is left out keeps its value.
+        """
+        known, self._parameters = self._parameters, dict(parameters)
+        for index, channels in enumerate(self._channels):
+            channels.send_parameters(self._parameters, self._first_seed + index, known)
 
     def stats(self) -> dict[str, float]:
         """Return what the scenes have reported since the last call."""

@@ -1,6 +1,8 @@
-"""ML-Agents' samplers of environment parameters."""
+"""ML-Agents' samplers of environment parameters.
 
-import math
+Their `seed` is for Unity players. In the embedded simulation an episode draws from its own random numbers, so
+that it is a function of the environment's seed, its row and its number, whatever was drawn before.
+"""
 
 import numpy as np
 
@@ -40,12 +42,12 @@ def support(value: float | Sampler) -> tuple[float, float]:
     """
     match value:
         case UniformSampler(sampler_parameters=of):
-            return min(of.min_value, of.max_value), max(of.min_value, of.max_value)
+            return of.min_value, of.max_value
         case GaussianSampler(sampler_parameters=of):
             return of.mean, of.mean
         case MultiRangeUniformSampler(sampler_parameters=of):
             ends = [end for interval in of.intervals for end in interval]
-            return min(ends, default=math.nan), max(ends, default=math.nan)
+            return min(ends), max(ends)
         case ConstantSampler(sampler_parameters=of):
             return of.value, of.value
     return value, value

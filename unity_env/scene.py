@@ -6,9 +6,9 @@ from typing import Any
 from mlagents_envs.base_env import BaseEnv
 
 from unity_env.agent_rows import AgentRows, StepResult
-from unity_env.settings import SignalSlice
+from unity_env.settings import Sampler, SignalSlice
 from unity_env.spaces import Layouts
-from unity_env.vector_env import Reporting, Restorable, Seedable
+from unity_env.vector_env import Configurable, Reporting, Restorable, Sampling, Seedable
 
 
 class UnityScene:
@@ -75,6 +75,21 @@ class UnityScene:
     def stats(self) -> dict[str, float]:
         """What the scene has reported of itself since the last call; empty where it cannot."""
         return self.env.stats() if isinstance(self.env, Reporting) else {}
+
+    def set_parameters(self, parameters: Mapping[str, float | Sampler]) -> None:
+        """Give environment parameters to the episodes that begin from now on.
+
+        Raises:
+            TypeError: the environment is not `Configurable`.
+            ValueError: one that the environment refuses.
+        """
+        if not isinstance(self.env, Configurable):
+            raise TypeError(f"{type(self.env).__name__} takes no environment parameters")
+        self.env.set_parameters(parameters)
+
+    def sampled_means(self) -> dict[str, float]:
+        """The mean of each sampled parameter over the episodes begun since the last call; empty where unknown."""
+        return self.env.sampled_means() if isinstance(self.env, Sampling) else {}
 
     def state_dict(self) -> dict[str, Any] | None:
         """State of the environment and of all rows; None where the environment cannot tell its state."""

@@ -1,8 +1,17 @@
 """env_settings, engine_settings and environment_parameters: ML-Agents' keys and defaults, and a few of ours."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    model_validator,
+)
 
 
 class Settings(BaseModel):
@@ -17,6 +26,7 @@ def _whole(value: Any) -> Any:
 
 Int = Annotated[int, BeforeValidator(_whole)]
 MAX_SEED = 2**31 - 1  # what ML-Agents' protocol can carry
+Seed = Annotated[Int, Field(ge=-1, le=MAX_SEED)]
 PositiveInt = Annotated[int, BeforeValidator(_whole), Field(gt=0)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -43,7 +53,7 @@ class EnvSettings(Settings):
     num_envs: Annotated[PositiveInt, Field(le=1024)] = 1
     num_areas: Annotated[PositiveInt, Field(le=65_536)] = 1
     timeout_wait: PositiveInt = 60
-    seed: Annotated[int, Field(ge=-1, le=MAX_SEED)] = -1
+    seed: Seed = -1
     max_lifetime_restarts: Annotated[int, Field(ge=-1)] = 10
     restarts_rate_limit_n: Annotated[int, Field(ge=-1)] = 1
     restarts_rate_limit_period_s: PositiveInt = 60
@@ -88,7 +98,7 @@ class ConstantParameters(Settings):
     """One value."""
 
     value: Finite = 0.0
-    seed: Int = -1
+    seed: Seed = -1
 
 
 class UniformParameters(Settings):
@@ -96,7 +106,13 @@ class UniformParameters(Settings):
 
     min_value: Finite = 0.0
     max_value: Finite = 1.0
-    seed: Int = -1
+    seed: Seed = -1
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.min_value > self.max_value:
+            raise ValueError(f"min_value {self.min_value:g} is above max_value {self.max_value:g}")
+        return self
 
 
 class GaussianParameters(Settings):
@@ -104,14 +120,30 @@ class GaussianParameters(Settings):
 
     mean: Finite = 1.0
     st_dev: NonNegativeFloat = 1.0
-    seed: Int = -1
+    seed: Seed = -1
+
+
+def _ascending(interval: list[float]) -> list[float]:
+    low, high = interval
+    if low > high:
+        raise ValueError(f"the interval [{low:g}, {high:g}] begins above its end")
+    return interval
+
+
+Range = Annotated[list[Finite], Field(min_length=2, max_length=2), AfterValidator(_ascending)]
 
 
 class MultiRangeUniformParameters(Settings):
-    """Uniform on a union of intervals."""
+    """Uniform on a union of intervals; overlaps count twice, as in ML-Agents."""
 
-    intervals: list[Annotated[list[Finite], Field(min_length=2, max_length=2)]] = [[0.0, 1.0]]
-    seed: Int = -1
+    intervals: Annotated[list[Range], Field(min_length=1)] = [[0.0, 1.0]]
+    seed: Seed = -1
+
+    @model_validator(mode="after")
+    def _have_width(self) -> Self:
+        if all(low == high for low, high in self.intervals):
+            raise ValueError("the intervals have no width, so that none can be chosen by it")
+        return self
 
 
 class ConstantSampler(Settings):
@@ -155,14 +187,30 @@ Value = Annotated[Annotated[Finite, Tag("number")] | Annotated[Sampler, Tag("sam
 
 
 class CompletionCriteria(Settings):
-    """When a lesson is over."""
+    """When a lesson is over: when its measure is above the threshold.
+
+    Attributes:
+        behavior: whose training is measured.
+        measure: `reward`: the mean return of the last min_lesson_length episodes; `success` (ours): the part of
+            them that was solved; `progress`: steps done over max_steps.
+        min_lesson_length: episodes that the lesson takes at least.
+        signal_smoothing: weigh the measure 0.75, and what it came to the time before 0.25; not for `progress`.
+        threshold: a fraction for `success` and `progress`.
+        require_reset: begin all episodes anew when the next lesson begins.
+    """
 
     behavior: str
-    measure: Literal["reward", "progress"] = "reward"
-    min_lesson_length: Annotated[int, Field(ge=0)] = 0
+    measure: Literal["reward", "progress", "success"] = "reward"
+    min_lesson_length: Annotated[Int, Field(ge=0)] = 0
     signal_smoothing: bool = True
     threshold: Finite = 0.0
     require_reset: bool = False
+
+    @model_validator(mode="after")
+    def _threshold_can_be_passed(self) -> Self:
+        if self.measure != "reward" and not 0.0 <= self.threshold < 1.0:
+            raise ValueError(f"threshold {self.threshold:g}: {self.measure} is a fraction, and has to get above it")
+        return self
 
 
 class Lesson(Settings):

@@ -10,7 +10,7 @@ from mlagents_envs.base_env import BaseEnv, DecisionSteps, TerminalSteps
 from mlagents_envs.exception import UnityTimeOutException
 
 from unity_env.agent_rows import AgentRows, StepResult
-from unity_env.settings import SignalSlice
+from unity_env.settings import Sampler, SignalSlice
 from unity_env.spaces import Layouts
 
 Array = np.ndarray
@@ -43,6 +43,22 @@ class Reporting(Protocol):
 
     def stats(self) -> dict[str, float]:
         """What was reported since the last call."""
+
+
+@runtime_checkable
+class Configurable(Protocol):
+    """An environment whose parameters can be set while it runs."""
+
+    def set_parameters(self, parameters: Mapping[str, float | Sampler]) -> None:
+        """Give environment parameters to the episodes that begin from now on."""
+
+
+@runtime_checkable
+class Sampling(Protocol):
+    """An environment that tells what it has drawn from the samplers of its parameters; a Unity player does not."""
+
+    def sampled_means(self) -> dict[str, float]:
+        """The mean of each sampled parameter over the episodes begun since the last call."""
 
 
 class UnityVectorEnv(VectorEnv[Any, Any, Array]):
@@ -141,6 +157,21 @@ class UnityVectorEnv(VectorEnv[Any, Any, Array]):
     def stats(self) -> dict[str, float]:
         """What the scene has reported of itself since the last call; empty where it cannot."""
         return self.env.stats() if isinstance(self.env, Reporting) else {}
+
+    def set_parameters(self, parameters: Mapping[str, float | Sampler]) -> None:
+        """Give environment parameters to the episodes that begin from now on.
+
+        Raises:
+            TypeError: the environment is not `Configurable`.
+            ValueError: one that the environment refuses.
+        """
+        if not isinstance(self.env, Configurable):
+            raise TypeError(f"{type(self.env).__name__} takes no environment parameters")
+        self.env.set_parameters(parameters)
+
+    def sampled_means(self) -> dict[str, float]:
+        """The mean of each sampled parameter over the episodes begun since the last call; empty where unknown."""
+        return self.env.sampled_means() if isinstance(self.env, Sampling) else {}
 
     def _first_decisions(self) -> DecisionSteps:
         self.env.reset()

@@ -160,6 +160,23 @@ def test_training_goes_on_when_a_player_is_killed(build: Path, tmp_path: Path, m
     assert "the client said quit" in log  # the one that took its place
 
 
+def test_lessons_reach_all_players_also_one_that_is_started_anew(
+    build: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kill_at_summary(monkeypatch, tmp_path, {2})  # at step 512, right after the lesson has changed
+    criteria = {"behavior": NAME, "measure": "progress", "threshold": 0.3}
+    near = {"name": "near", "value": 0.4, "completion_criteria": criteria}
+    curriculum = {"curriculum": [near, {"name": "far", "value": 1.5}]}
+    run = train(tmp_path, over_players(build, {"environment_parameters.goal_distance": curriculum}))
+    assert run.outcome.code == 0, run.outcome.err
+    received = [
+        re.findall(r"goal_distance = (.*)", (run.folder / f"run_logs/Player-{worker}.log").read_text(encoding="utf-8"))
+        for worker in (0, 1, 2)
+    ]
+    assert received == [["0.4", "1.5"], ["0.4", "1.5"], ["1.5"]]  # the last one evaluates
+    assert [line["environment/lesson/goal_distance"] for line in run.metrics()] == [0, 1, 1, 1]
+
+
 def test_a_player_that_dies_beyond_its_limit_fails_the_run_with_its_log_and_keeps_what_was_learned(
     build: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

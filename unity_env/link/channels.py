@@ -15,6 +15,7 @@ from mlagents_envs.side_channel.side_channel_manager import SideChannelManager
 from mlagents_envs.side_channel.stats_side_channel import StatsAggregationMethod, StatsSideChannel
 
 from unity_env.settings import (
+    MAX_SEED,
     ConstantSampler,
     EngineSettings,
     GaussianSampler,
@@ -24,6 +25,7 @@ from unity_env.settings import (
 )
 
 ChannelFactory = Callable[[], SideChannel]
+Parameters = Mapping[str, float | Sampler]
 
 
 @dataclass
@@ -56,14 +58,8 @@ class PlayerChannels:
                 raise ValueError(f"side channel {second}: {first} has the id {channel.channel_id} already")
         return channels
 
-    def configure(self, engine: EngineSettings, parameters: Mapping[str, float | Sampler], seed: int) -> None:
-        """Queue the settings; they travel with the first reset.
-
-        Args:
-            engine: engine_settings.
-            parameters: name -> number or sampler.
-            seed: of samplers that have none of their own.
-        """
+    def configure(self, engine: EngineSettings) -> None:
+        """Queue engine_settings; they travel with the first reset."""
         self.engine.set_configuration_parameters(
             width=engine.width,
             height=engine.height,
@@ -72,8 +68,18 @@ class PlayerChannels:
             target_frame_rate=engine.target_frame_rate,
             capture_frame_rate=engine.capture_frame_rate,
         )
+
+    def send_parameters(self, parameters: Parameters, seed: int, known: Parameters) -> None:
+        """Queue environment parameters; they travel with the next step or reset.
+
+        Args:
+            parameters: name -> number or sampler.
+            seed: of samplers that have none of their own.
+            known: what the player has already: a sampler that is sent again would begin its numbers anew.
+        """
         for index, (name, value) in enumerate(parameters.items()):
-            self._send_parameter(name, value, seed + index)
+            if name not in known or known[name] != value:
+                self._send_parameter(name, value, (seed + index) % (MAX_SEED + 1))
 
     def _send_parameter(self, name: str, value: float | Sampler, seed: int) -> None:
         channel = self.parameters

@@ -34,7 +34,8 @@ class RoleAgents:
         self._no_terminals = TerminalSteps.empty(role.spec)
         observed = role.sensors["observation"]
         self._noise = np.repeat([part.noise for part in observed], [part.size for part in observed])
-        self._command = np.zeros((num_rows, role.command_size))
+        self._idle = role.command(role.spec.action_spec.empty_action(num_rows))
+        self._command = self._idle.copy()
         self._history = np.zeros((MAX_LATENCY + 1, num_rows, role.command_size))
         self.decisions = DecisionSteps.empty(role.spec)
         self.terminals = self._no_terminals
@@ -52,12 +53,14 @@ class RoleAgents:
     def take_command(self, latency: Array) -> Array:
         """Return what reaches the drives in this step, (num_rows, command_size).
 
+        Agents that were given no action act on zeros: on the first of their choices where they choose.
+
         Args:
             latency: (num_rows,) int, control periods.
         """
         self._history[1:] = self._history[:-1]
         self._history[0] = self._command
-        self._command[:] = 0.0
+        self._command[:] = self._idle
         delayed: Array = self._history[latency, np.arange(self._num_rows)] if latency.any() else self._history[0]
         return delayed
 

@@ -134,9 +134,9 @@ class SimEnv(BaseEnv):  # type: ignore[misc]  # mlagents_envs has no type inform
     def close(self) -> None:
         """Nothing to release: the threads end with the object."""
 
-    def stats(self) -> dict[str, float]:
+    def sampled_means(self) -> dict[str, float]:
         """Return the mean of each sampled environment parameter over the episodes begun since the last call."""
-        return self._randomization.stats()
+        return self._randomization.sampled_means()
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next steps depend on, as arrays."""
@@ -145,7 +145,7 @@ class SimEnv(BaseEnv):  # type: ignore[misc]  # mlagents_envs has no type inform
             "seed": self._random.seed,
             "age": self._age.copy(),
             "episode": self._episode.copy(),
-            "parameters": {name: values.copy() for name, values in self._randomization.values.items()},
+            "parameters": self._randomization.state_dict(),
             "physics": {name: np.array(batch.bind(name)) for name in _STATE_FIELDS},
             "agents": {behavior: agents.state_dict() for behavior, agents in self._agents.items()},
             "memory": {name: value.copy() for name, value in self.task.memory.items()},
@@ -156,9 +156,7 @@ class SimEnv(BaseEnv):  # type: ignore[misc]  # mlagents_envs has no type inform
         self._random = EpisodeRandom(state["seed"])
         self._age[:] = state["age"]
         self._episode[:] = state["episode"]
-        for name, values in self._randomization.values.items():
-            values[:] = state["parameters"][name]
-        self._randomization.apply(np.arange(self.num_areas))
+        self._randomization.load_state_dict(state["parameters"])
         for name in _STATE_FIELDS:
             self.task.batch.bind(name)[:] = state["physics"][name]
         for name, value in self.task.memory.items():

@@ -7,17 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import grpc
-import numpy as np
-from mlagents_envs.base_env import ActionTuple, DecisionSteps, TerminalSteps
-from mlagents_envs.communicator_objects.agent_info_pb2 import AgentInfoProto
 from mlagents_envs.communicator_objects.command_pb2 import QUIT, RESET
 from mlagents_envs.communicator_objects.unity_message_pb2 import UnityMessageProto
 from mlagents_envs.communicator_objects.unity_rl_input_pb2 import UnityRLInputProto
-from mlagents_envs.communicator_objects.unity_rl_output_pb2 import UnityRLOutputProto
 from mlagents_envs.side_channel.side_channel_manager import SideChannelManager
 
 from unity_env.sim.env import SimEnv
 from unity_env.sim.player_channels import EngineConfiguration, EnvironmentParameters, Stats, TrainingAnalytics
+from unity_env.sim.player_messages import BehaviorMessages
+from unity_env.sim.role import roles_of
 from unity_env.sim.tasks import TASKS
 
 API_VERSION = "1.5.0"
@@ -36,7 +34,7 @@ class Player:
     Args:
         task: a key of `unity_env.sim.tasks.TASKS`.
         port: of the client.
-        areas: agents, where the client does not ask for a number.
+        areas: agents of each behavior, where the client does not ask for a number.
     """
 
     def __init__(self, task: str, port: int, areas: int) -> None:
@@ -52,7 +50,8 @@ class Player:
             response_deserializer=UnityMessageProto.FromString,
         )
         self._stats = Stats()
-        channels = [EngineConfiguration(), EnvironmentParameters(), TrainingAnalytics(), self._stats]
+        self._parameters = EnvironmentParameters(roles_of(task))
+        channels = [EngineConfiguration(), self._parameters, TrainingAnalytics(), self._stats]
         self._side_channels = SideChannelManager(channels)
 
     def run(self) -> None:
@@ -69,8 +68,7 @@ class Player:
             self._channel.close()
 
     def _handshake(self) -> SimEnv:
-        hello = UnityMessageProto()
-        hello.header.status = OK_STATUS
+        hello = _message()
         offer = hello.unity_output.rl_initialization_output
         offer.name = self._task
         offer.communication_version = API_VERSION
@@ -89,87 +87,48 @@ class Player:
         return SimEnv(self._task, areas, wanted.seed)
 
     def _serve(self, env: SimEnv) -> None:
-        behavior, spec = next(iter(env.behavior_specs.items()))
-        name = f"{behavior}?team=0"
-        empty = UnityMessageProto()
-        empty.header.status = OK_STATUS
-        reply = self._call(empty)
-        announced = False
+        behaviors = [BehaviorMessages(name, spec, env.num_areas) for name, spec in env.behavior_specs.items()]
+        reply = self._call(_message())
+        message = _message()
+        for behavior in behaviors:
+            message.unity_output.rl_initialization_output.brain_parameters.append(behavior.announcement())
         while reply.header.status == OK_STATUS and reply.unity_input.rl_input.command != QUIT:
-            rl_input = reply.unity_input.rl_input
-            self._side_channels.process_side_channel_message(rl_input.side_channel)
-            if rl_input.command == RESET:
-                env.reset()
-            else:
-                env.set_actions(behavior, _actions(rl_input, name, env.num_areas, spec.action_spec.continuous_size))
-                env.step()
-            decisions, terminals = env.get_steps(behavior)
-            self._report_success(terminals, env)
-            message = UnityMessageProto()
-            message.header.status = OK_STATUS
-            if not announced:
-                brain = message.unity_output.rl_initialization_output.brain_parameters.add()
-                brain.brain_name, brain.is_training = name, True
-                brain.action_spec.num_continuous_actions = spec.action_spec.continuous_size
-                announced = True
+            self._advance(env, reply.unity_input.rl_input, behaviors)
             output = message.unity_output.rl_output
-            _write_agents(output, name, env, decisions, terminals)
+            for behavior in behaviors:
+                decisions, terminals = env.get_steps(behavior.behavior)
+                behavior.write(output, decisions, terminals)
+                for reward in terminals.reward:
+                    self._stats.add(f"{behavior.behavior}/Success", float(reward > 0))
             output.side_channel = bytes(self._side_channels.generate_side_channel_messages())
             reply = self._call(message)
+            message = _message()
         log.info("the client said quit")
 
-    def _report_success(self, terminals: TerminalSteps, env: SimEnv) -> None:
-        for reward in terminals.reward:
-            self._stats.add(f"{env.task.roles[0].behavior}/Success", float(reward > 0))
+    def _advance(self, env: SimEnv, rl_input: UnityRLInputProto, behaviors: Sequence[BehaviorMessages]) -> None:
+        """Do what one message of the client asks for."""
+        self._side_channels.process_side_channel_message(rl_input.side_channel)
+        changed = self._parameters.take_changed()
+        if changed:
+            env.set_parameters(changed)
+        if rl_input.command == RESET:
+            env.reset()
+            return
+        for behavior in behaviors:
+            env.set_actions(behavior.behavior, behavior.actions(rl_input))
+        env.step()
+
+
+def _message() -> UnityMessageProto:
+    message = UnityMessageProto()
+    message.header.status = OK_STATUS
+    return message
 
 
 def _compatible(version: str) -> bool:
     """Compare as the C# package does: equal major version, and equal minor while the major is 0."""
     theirs, ours = version.split("."), API_VERSION.split(".")
     return theirs[0] == ours[0] and (ours[0] != "0" or theirs[1] == ours[1])
-
-
-def _actions(rl_input: UnityRLInputProto, name: str, agents: int, size: int) -> ActionTuple:
-    """Read the actions; agents for which none came get zeros, as in Unity."""
-    continuous = np.zeros((agents, size), dtype=np.float32)
-    for row, action in enumerate(rl_input.agent_actions[name].value):
-        continuous[row] = action.continuous_actions
-    return ActionTuple(continuous=continuous)
-
-
-def _write_agents(
-    output: UnityRLOutputProto, name: str, env: SimEnv, decisions: DecisionSteps, terminals: TerminalSteps
-) -> None:
-    agents = output.agentInfos[name].value
-    blank = _blank_agent(env)
-    for index, agent_id in enumerate(terminals.agent_id.tolist()):
-        agent = agents.add()
-        agent.CopyFrom(blank)
-        agent.id, agent.reward, agent.done = agent_id, terminals.reward[index], True
-        agent.max_step_reached = terminals.interrupted[index]
-        _write_sensors(agent, terminals.obs, index)
-    for index, agent_id in enumerate(decisions.agent_id.tolist()):
-        agent = agents.add()
-        agent.CopyFrom(blank)
-        agent.id, agent.reward = agent_id, decisions.reward[index]
-        _write_sensors(agent, decisions.obs, index)
-
-
-def _blank_agent(env: SimEnv) -> AgentInfoProto:
-    """Return an agent with its sensors described and no values."""
-    blank = AgentInfoProto()
-    for sensor in env.behavior_specs[env.task.roles[0].behavior].observation_specs:
-        obs = blank.observations.add()
-        obs.name = sensor.name
-        obs.shape.extend(sensor.shape)
-        obs.dimension_properties.extend(int(prop) for prop in sensor.dimension_property)
-        obs.observation_type = sensor.observation_type.value
-    return blank
-
-
-def _write_sensors(agent: AgentInfoProto, sensors: list[np.ndarray], index: int) -> None:
-    for obs, values in zip(agent.observations, sensors, strict=True):
-        obs.float_data.data.extend(values[index].tolist())
 
 
 def write_build(task: str, path: Path) -> None:

@@ -1,14 +1,14 @@
 """The environment parameters of episodes: drawn at their start, applied to the physics of their rows."""
 
-import difflib
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
-from unity_env.sampling import draw, support
+from unity_env.sampling import draw
 from unity_env.settings import Sampler
 from unity_env.sim.episode_random import EpisodeRandom
-from unity_env.sim.role import environment_parameters
+from unity_env.sim.role import environment_parameters, parameter_fault
 from unity_env.sim.tasks.task import Episode, Task
 
 Array = np.ndarray
@@ -31,12 +31,11 @@ class Randomization:
         self._constants = {name: entry.default for name, entry in self._described.items()}
         self._samplers: dict[str, Sampler] = {}
         self.values = {name: np.full(task.num_rows, default) for name, default in self._constants.items()}
-        self._drawn: dict[str, list[float]] = {}
+        self._drawn = {name: np.zeros(2) for name in self._described}
         robots = tuple(f"{role.robot.name}/" for role in task.roles)
         names = [self._model.body(i).name for i in range(self._model.nbody)]
         self._bodies = np.flatnonzero([name.startswith(robots) for name in names])
         self._pushed = [self._model.body(f"{role.robot.name}/{role.robot.push.body}").id for role in task.roles]
-        self._pushing = False
 
     def set(self, parameters: Mapping[str, float | Sampler]) -> None:
         """Let episodes that begin from now on have these parameters, and the others' defaults.
@@ -45,7 +44,9 @@ class Randomization:
             ValueError: an unknown parameter, or a value outside its described range.
         """
         for name, value in parameters.items():
-            self._check(name, value)
+            fault = parameter_fault(self._task.roles, name, value)
+            if fault is not None:
+                raise ValueError(f"environment parameter {name}: {fault}")
         numbers = {name: value for name, value in parameters.items() if isinstance(value, float | int)}
         self._constants = {name: entry.default for name, entry in self._described.items()} | numbers
         self._samplers = {name: value for name, value in parameters.items() if not isinstance(value, float | int)}
@@ -55,7 +56,7 @@ class Randomization:
         for row, rng in zip(rows.tolist(), rngs, strict=True):
             drawn = {name: self._clipped(name, draw(of, rng)) for name, of in self._samplers.items()}
             for name, value in drawn.items():
-                self._drawn.setdefault(name, []).append(value)
+                self._drawn[name] += (value, 1.0)
             parameters = self._constants | drawn
             for name, value in parameters.items():
                 self.values[name][row] = value
@@ -76,9 +77,8 @@ class Randomization:
     def push(self, random: EpisodeRandom, episodes: Array, ages: Array) -> None:
         """Set the outer forces of one control period."""
         scale = self.values["push_scale"]
-        if not (self._pushing or scale.any()):
-            return
-        self._pushing = bool(scale.any())
+        if not scale.any():
+            return  # nor is an older push left: a row's scale changes when its simulation is reset
         force = self._batch.bind("xfrc_applied")
         rows = np.arange(len(scale))
         for index, (role, body) in enumerate(zip(self._task.roles, self._pushed, strict=True)):
@@ -88,11 +88,27 @@ class Randomization:
             strength, angle = happens * scale * push.force_n, 2.0 * np.pi * turn
             force[:, body, 0], force[:, body, 1] = strength * np.cos(angle), strength * np.sin(angle)
 
-    def stats(self) -> dict[str, float]:
+    def sampled_means(self) -> dict[str, float]:
         """Return the mean of each sampled parameter over the episodes begun since the last call."""
-        means = {name: float(np.mean(values)) for name, values in self._drawn.items() if values}
-        self._drawn.clear()
+        means = {name: float(total / count) for name, (total, count) in self._drawn.items() if count}
+        for sums in self._drawn.values():
+            sums[:] = 0.0
         return means
+
+    def state_dict(self) -> dict[str, Any]:
+        """The values of the episodes under way, and sums of what was drawn, without what `set` was given."""
+        return {part: {name: array.copy() for name, array in arrays.items()} for part, arrays in self._kept.items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue where `state_dict` was taken, and bend all rows accordingly."""
+        for part, arrays in self._kept.items():
+            for name, array in arrays.items():
+                array[:] = state[part][name]
+        self.apply(np.arange(self._task.num_rows))
+
+    @property
+    def _kept(self) -> dict[str, dict[str, Array]]:
+        return {"values": self.values, "drawn": self._drawn}
 
     def _wanted(self, parameter: str, field: str) -> bool:
         varied = bool((self.values[parameter] != self._described[parameter].default).any())
@@ -111,14 +127,3 @@ class Randomization:
     def _clipped(self, name: str, value: float) -> float:
         low, high = self._described[name].range
         return min(max(value, low), high)
-
-    def _check(self, name: str, value: float | Sampler) -> None:
-        if name not in self._described:
-            close = difflib.get_close_matches(name, self._described, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(self._described)}"
-            raise ValueError(f"environment parameter {name}: {self._task.name} has none of that name; {hint}")
-        low, high = self._described[name].range
-        least, most = support(value)
-        if not (low <= least and most <= high):
-            got = f"{least:g}" if least == most else f"{least:g} .. {most:g}"
-            raise ValueError(f"environment parameter {name}: {got} is outside its range {low:g} .. {high:g}")

@@ -1,5 +1,6 @@
 """A robot's part in a task: one ML-Agents behavior, with one agent per row."""
 
+import difflib
 from dataclasses import dataclass
 from functools import cache, cached_property
 
@@ -13,6 +14,8 @@ from mlagents_envs.base_env import (
     ObservationType,
 )
 
+from unity_env.sampling import support
+from unity_env.settings import Sampler
 from unity_env.sim.description import (
     ROBOTS_DIR,
     Control,
@@ -143,3 +146,20 @@ def environment_parameters(roles: tuple[Role, ...]) -> dict[str, ParameterDescri
     """Return what a training may set in a task: the common parameters and the task's own."""
     own = [role.task.environment_parameters for role in roles]
     return common_parameters() | {name: entry for entries in own for name, entry in entries.items()}
+
+
+def parameter_fault(roles: tuple[Role, ...], name: str, value: float | Sampler) -> str | None:
+    """Tell why a training cannot set an environment parameter of a task so; None where it can.
+
+    A Gaussian has no bounds: its mean has to lie in the described range, and what is drawn is clipped to it.
+    """
+    described = environment_parameters(roles)
+    if name not in described:
+        close = difflib.get_close_matches(name, described, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(described)}"
+        return f"{roles[0].task_name} has no such environment parameter; {hint}"
+    (low, high), (least, most) = described[name].range, support(value)
+    if low <= least and most <= high:
+        return None
+    got = f"{least:g}" if least == most else f"{least:g} .. {most:g}"
+    return f"{got} is outside its range {low:g} .. {high:g} {described[name].unit.removeprefix('1')}".rstrip()

@@ -76,7 +76,8 @@ class Editor:
     def __init__(self, compiled: Path, log: Path) -> None:
         self.orders, self.log = Orders(), log
         self.channels = PlayerChannels(own=[self.orders])
-        self.channels.configure(EngineSettings(time_scale=TIME_SCALE), {"gravity": GRAVITY}, SEED)
+        self.channels.configure(EngineSettings(time_scale=TIME_SCALE))
+        self.channels.send_parameters({"gravity": GRAVITY}, SEED, known={})
         port = free_port()
         with log.open("wb") as output:
             self._process = subprocess.Popen(

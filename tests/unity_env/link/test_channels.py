@@ -15,6 +15,7 @@ from tests.unity_env.link.stand_in import begin, free_port
 from unity_env.link.channels import PlayerChannels, collect_stats, import_channel
 from unity_env.make import Players
 from unity_env.settings import (
+    MAX_SEED,
     ConstantSampler,
     EngineSettings,
     EnvSettings,
@@ -50,8 +51,8 @@ def sent_by(channels: PlayerChannels) -> list[tuple[uuid.UUID, bytes]]:
 def parameter(value: float | Sampler, seed: int = 3) -> bytes:
     """Return the payload that one environment parameter, `mass`, becomes."""
     channels = PlayerChannels()
-    channels.configure(EngineSettings(), {"mass": value}, seed)
-    (payload,) = [payload for channel, payload in sent_by(channels) if channel == PARAMETERS]
+    channels.send_parameters({"mass": value}, seed, known={})
+    ((_, payload),) = sent_by(channels)
     assert payload.startswith(text("mass"))
     return payload[len(text("mass")) :]
 
@@ -59,7 +60,7 @@ def parameter(value: float | Sampler, seed: int = 3) -> bytes:
 def test_engine_settings_become_the_five_messages_of_the_engine_channel() -> None:
     channels = PlayerChannels()
     engine = EngineSettings(width=320, height=200, quality_level=2, time_scale=7.5, capture_frame_rate=50)
-    channels.configure(engine, {}, 0)
+    channels.configure(engine)
     assert sent_by(channels) == [
         (ENGINE, struct.pack("<iii", 0, 320, 200)),
         (ENGINE, struct.pack("<ii", 1, 2)),
@@ -90,9 +91,21 @@ def test_samplers_are_sent_with_their_own_seed_or_else_the_runs(own_seed: int, s
 
 def test_parameters_without_a_seed_get_different_ones() -> None:
     channels = PlayerChannels()
-    channels.configure(EngineSettings(), {name: UniformSampler(sampler_type="uniform") for name in ("a", "b")}, 10)
-    payloads = [payload for channel, payload in sent_by(channels) if channel == PARAMETERS]
-    assert [struct.unpack("<ii", payload[5:13]) for payload in payloads] == [(1, 10), (1, 11)]
+    channels.send_parameters({name: UniformSampler(sampler_type="uniform") for name in ("a", "b")}, MAX_SEED, known={})
+    payloads = [payload for _, payload in sent_by(channels)]
+    assert [struct.unpack("<ii", payload[5:13]) for payload in payloads] == [(1, MAX_SEED), (1, 0)]
+
+
+def test_only_parameters_that_have_changed_are_sent_again_with_the_same_seeds() -> None:
+    channels = PlayerChannels()
+    sampled = UniformSampler(sampler_type="uniform")
+    before: dict[str, float | Sampler] = {"a": sampled, "b": 1.0, "c": 2.0, "d": sampled}
+    wider = sampler(UniformSampler, "uniform", max_value=2.0)
+    channels.send_parameters({**before, "b": 1.5, "d": wider}, 10, known=before)
+    assert [payload for _, payload in sent_by(channels)] == [
+        text("b") + struct.pack("<if", 0, 1.5),
+        text("d") + struct.pack("<iiiff", 1, 13, 0, 0.0, 2.0),
+    ]
 
 
 def report(channels: PlayerChannels, name: str, value: float, how: StatsAggregationMethod) -> None:

@@ -21,15 +21,36 @@ from mlagents_envs.side_channel.engine_configuration_channel import EngineConfig
 from mlagents_envs.side_channel.environment_parameters_channel import EnvironmentParametersChannel
 from mlagents_envs.side_channel.stats_side_channel import StatsSideChannel
 
+from tests.pair import LEFT, PAIR, RIGHT, register_pair
 from tests.processes import is_running, processes_with, wait_until
 from tests.unity_env.link.stand_in import free_port
 from unity_env.link.communicator import ByteCommunicator
+from unity_env.settings import (
+    GaussianParameters,
+    GaussianSampler,
+    MultiRangeUniformParameters,
+    MultiRangeUniformSampler,
+    Sampler,
+    UniformParameters,
+    UniformSampler,
+)
 from unity_env.sim import player as player_module
 from unity_env.sim.env import SimEnv
 from unity_env.sim.player import main, write_build
 
 TASK, BEHAVIOR = "arm_reach", "RobotArm"
 AREAS, SEED, STEPS, RESET_AT = 2, 11, 1000, 450
+PARAMETERS: dict[str, float | Sampler] = {
+    "sensor_noise": 0.7,
+    "mass_scale": UniformSampler(
+        sampler_type="uniform", sampler_parameters=UniformParameters(min_value=0.8, max_value=1.1)
+    ),
+    "push_scale": GaussianSampler(sampler_type="gaussian", sampler_parameters=GaussianParameters(mean=1.0, st_dev=0.3)),
+    "action_latency": MultiRangeUniformSampler(
+        sampler_type="multirangeuniform",
+        sampler_parameters=MultiRangeUniformParameters(intervals=[[0.0, 0.4], [1.6, 2.0]]),
+    ),
+}
 Array = np.ndarray
 
 
@@ -79,7 +100,11 @@ def launched(build: Path, tmp_path_factory: pytest.TempPathFactory) -> Told:
     engine, parameters, stats = EngineConfigurationChannel(), EnvironmentParametersChannel(), StatsSideChannel()
     engine.set_configuration_parameters(time_scale=20.0)
     parameters.set_float_parameter("payload_mass_kg", 1.5)
-    parameters.set_uniform_sampler_parameters("friction", 0.0, 1.0, 3)
+    parameters.set_float_parameter("goal_distance", 9.0)
+    parameters.set_float_parameter("sensor_noise", 0.7)
+    parameters.set_uniform_sampler_parameters("mass_scale", 0.8, 1.1, 3)
+    parameters.set_gaussian_sampler_parameters("push_scale", 1.0, 0.3, 4)
+    parameters.set_multirangeuniform_sampler_parameters("action_latency", [(0.0, 0.4), (1.6, 2.0)], 5)
     env = UnityEnvironment(
         str(build),
         base_port=free_port(),
@@ -104,7 +129,7 @@ def launched(build: Path, tmp_path_factory: pytest.TempPathFactory) -> Told:
 
 def test_the_stock_client_is_told_what_the_simulation_tells_in_process_to_the_bit(launched: Told) -> None:
     told = Told()
-    play(SimEnv(TASK, AREAS, SEED), BEHAVIOR, told, STEPS)
+    play(SimEnv(TASK, AREAS, SEED, parameters=PARAMETERS), BEHAVIOR, told, STEPS)
     assert told.ended > 2 * AREAS
     assert len(launched.arrays) == STEPS
     for step, (theirs, ours) in enumerate(zip(launched.arrays, told.arrays, strict=True)):
@@ -123,8 +148,12 @@ def test_the_player_logs_what_the_client_asked_for(launched: Told) -> None:
     for line in (
         rf"connected to 0\.28\.0, seed {SEED}, {AREAS} areas",
         r"engine setting 2 has no meaning here",
-        r"environment parameter payload_mass_kg = 1\.5",
-        r"WARNING environment parameter friction: samplers have no meaning here",
+        r"WARNING environment parameter payload_mass_kg is ignored: arm_reach has no such environment parameter; known",
+        r"WARNING environment parameter goal_distance is ignored: 9 is outside its range 0\.1 \.\. 1\.5 m",
+        r"environment parameter sensor_noise = 0\.7",
+        r"environment parameter mass_scale = uniform \{'min_value': 0\.8, 'max_value': 1\.1\}",
+        r"environment parameter push_scale = gaussian \{'mean': 1\.0, 'st_dev': 0\.3\}",
+        r"environment parameter action_latency = multirangeuniform \{'intervals': \[\[0\.0, 0\.4\], \[1\.6, 2\.0\]\]\}",
         r"without a meaning here: -nographics -batchmode",
     ):
         assert re.search(line, launched.log), launched.log
@@ -139,9 +168,9 @@ def test_the_player_reports_the_success_of_every_episode(launched: Told) -> None
 class Served(threading.Thread):
     """Runs a player's `main` beside the test."""
 
-    def __init__(self, port: int, *more: str) -> None:
+    def __init__(self, port: int, *more: str, task: str = TASK) -> None:
         super().__init__(daemon=True)
-        self._arguments = [TASK, "--mlagents-port", str(port), *more]
+        self._arguments = [task, "--mlagents-port", str(port), *more]
         self.code: int | None = None
         self.start()
 
@@ -183,6 +212,82 @@ def test_another_seed_gives_other_episodes_and_num_areas_beats_the_players_own()
         assert served.code == 0
     assert first[0].shape[0] == 5
     assert not np.array_equal(first[0], first[1])
+
+
+def step_both(env: BaseEnv, suffix: str, step: int) -> list[Array]:
+    """Let both arms of the pair act, the right one only now and then; returns what all agents reported."""
+    rng = np.random.default_rng(step)
+    count = len(env.get_steps(f"{LEFT}{suffix}")[0])
+    steered = ActionTuple(continuous=rng.uniform(-1.3, 1.3, (count, 6)).astype(np.float32))
+    env.set_actions(f"{LEFT}{suffix}", steered)
+    if step % 3:
+        env.set_actions(f"{RIGHT}{suffix}", ActionTuple(discrete=rng.integers(0, 5, (count, 1), np.int32)))
+    env.step()
+    return records(env, suffix)
+
+
+def records(env: BaseEnv, suffix: str) -> list[Array]:
+    told = []
+    for behavior in (LEFT, RIGHT):
+        decisions, terminals = env.get_steps(f"{behavior}{suffix}")
+        told += [*decisions.obs, decisions.reward, decisions.agent_id]
+        told += [*terminals.obs, terminals.reward, terminals.agent_id, terminals.interrupted]
+    return told
+
+
+def test_a_scene_of_two_behaviors_reaches_the_stock_client_to_the_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    register_pair(monkeypatch)
+    port = free_port()
+    served = Served(port, task=PAIR)
+    stats = StatsSideChannel()
+    env = UnityEnvironment(None, base_port=port, seed=SEED, num_areas=3, timeout_wait=20, side_channels=[stats])
+    ours = SimEnv(PAIR, 3, SEED, threads=1)
+    ended = {LEFT: 0, RIGHT: 0}
+    try:
+        env.reset()
+        ours.reset()
+        specs = {name.removesuffix("?team=0"): spec for name, spec in env.behavior_specs.items()}
+        assert specs == dict(ours.behavior_specs)
+        assert specs[RIGHT].action_spec.discrete_branches == (5,)
+        for theirs, mine in zip(records(env, "?team=0"), records(ours, ""), strict=True):
+            np.testing.assert_array_equal(theirs, mine, strict=True)
+        for step in range(120):
+            for theirs, mine in zip(step_both(env, "?team=0", step), step_both(ours, "", step), strict=True):
+                np.testing.assert_array_equal(theirs, mine, strict=True, err_msg=f"step {step}")
+            for behavior in ended:
+                ended[behavior] += len(ours.get_steps(behavior)[1])
+        reported = stats.get_and_reset_stats()
+    finally:
+        env.close()
+    served.join(timeout=10)
+    assert served.code == 0
+    assert {name: len(values) for name, values in reported.items()} == {
+        f"{behavior}/Success": count for behavior, count in ended.items()
+    }
+    assert ended[LEFT] >= 6
+
+
+def test_parameters_that_are_sent_later_hold_for_the_episodes_that_begin_then() -> None:
+    port = free_port()
+    served = Served(port, "--areas", "2")
+    parameters = EnvironmentParametersChannel()
+    env = UnityEnvironment(None, base_port=port, seed=SEED, timeout_wait=20, side_channels=[parameters])
+    ours = SimEnv(TASK, 2, SEED, threads=1)
+    try:
+        env.reset()
+        ours.reset()
+        for step in range(220):
+            if step == 30:
+                parameters.set_float_parameter("goal_distance", 0.3)
+                ours.set_parameters({"goal_distance": 0.3})
+            env.step()
+            ours.step()
+            theirs, mine = env.get_steps(f"{BEHAVIOR}?team=0")[0], ours.get_steps(BEHAVIOR)[0]
+            np.testing.assert_array_equal(theirs.obs[0], mine.obs[0], strict=True, err_msg=f"step {step}")
+    finally:
+        env.close()
+    served.join(timeout=10)
+    assert set(ours._randomization.values["goal_distance"]) == {0.3}
 
 
 def test_the_port_is_required(capsys: pytest.CaptureFixture[str]) -> None:
