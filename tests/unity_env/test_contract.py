@@ -30,8 +30,16 @@ def shape_of(env: UnityVectorEnv) -> tuple[int, ...]:
     return shape
 
 
+def as_actions(env: UnityVectorEnv, unit: Array) -> Array:
+    """Numbers in [-1, 1] as actions of the environment: themselves, or choices in their order."""
+    space = env.single_action_space
+    if isinstance(space, spaces.MultiDiscrete):
+        unit = np.minimum((unit + 1.0) / 2.0 * space.nvec, space.nvec - 1)
+    return np.asarray(unit, dtype=space.dtype)
+
+
 def random_actions(rng: np.random.Generator, _: int, env: UnityVectorEnv) -> Array:
-    return rng.uniform(-1, 1, shape_of(env)).astype(np.float32)
+    return as_actions(env, rng.uniform(-1, 1, shape_of(env)))
 
 
 def bang_bang(rng: np.random.Generator, t: int, env: UnityVectorEnv) -> Array:
@@ -39,12 +47,12 @@ def bang_bang(rng: np.random.Generator, t: int, env: UnityVectorEnv) -> Array:
     size = shape_of(env)[1]
     period = 1 + np.arange(size) * 7
     sense = np.where((t // period) % 2 == 0, 1.0, -1.0) * rng.choice([-1.0, 1.0])
-    return np.broadcast_to(sense, shape_of(env)).astype(np.float32)
+    return as_actions(env, np.broadcast_to(sense, shape_of(env)))
 
 
 def full_speed(_: np.random.Generator, t: int, env: UnityVectorEnv) -> Array:
     """Against one end of every joint, then against the other."""
-    return np.full(shape_of(env), 1.0 if (t // 100) % 2 == 0 else -1.0, dtype=np.float32)
+    return as_actions(env, np.full(shape_of(env), 1.0 if (t // 100) % 2 == 0 else -1.0))
 
 
 def limit_of(env: UnityVectorEnv) -> int:
@@ -87,11 +95,15 @@ def test_signals_come_under_their_described_names_and_sizes(task: str, rows: int
     assert "success" in described
 
 
-def test_action_space_is_the_unit_box_of_the_described_size(task: str) -> None:
+def test_action_space_is_the_unit_box_of_the_described_size_or_the_described_choices(task: str) -> None:
     env = make_rows(task, 1)
     space = env.single_action_space
+    role = sim_of(env).task.roles[0]
+    if role.choices:
+        assert space == spaces.MultiDiscrete([len(values) for values in role.choices], dtype=np.int32)
+        return
     assert isinstance(space, spaces.Box)
-    assert space.shape == (sim_of(env).task.roles[0].command_size,)
+    assert space.shape == (role.command_size,)
     assert (space.low == -1).all()
     assert (space.high == 1).all()
 
@@ -175,13 +187,15 @@ def test_what_was_returned_never_changes_afterwards(task: str) -> None:
 def test_actions_of_the_caller_are_not_modified(task: str) -> None:
     env = make_rows(task, 2)
     env.reset(seed=0)
-    action = np.full(shape_of(env), 3.0, dtype=np.float32)
+    action = np.full(shape_of(env), 3.0, dtype=env.single_action_space.dtype)
     env.step(action)
-    assert (action == 3.0).all()
+    assert (action == 3).all()
 
 
 def test_actions_beyond_the_box_count_as_its_edge(task: str) -> None:
     inside, beyond = make_rows(task, 2), make_rows(task, 2)
+    if not isinstance(inside.single_action_space, spaces.Box):
+        pytest.skip("choices have no edge")
     inside.reset(seed=0)
     beyond.reset(seed=0)
     edge = np.ones(shape_of(inside), dtype=np.float32)
