@@ -41,7 +41,8 @@ def scan(origin: Array, heading: Array, rays: Array, circles: Array, half_width_
     np.maximum(half_chord_sq, 0.0, out=half_chord_sq)
     ahead -= np.sqrt(half_chord_sq, out=half_chord_sq)
     ahead[missed] = np.inf
-    return np.minimum(reach, ahead.min(axis=1), out=reach)
+    np.minimum(reach, ahead.min(axis=1), out=reach)
+    return reach
 
 
 def clearance(origin: Array, circles: Array, half_width_m: float) -> Array:
@@ -55,7 +56,8 @@ def clearance(origin: Array, circles: Array, half_width_m: float) -> Array:
         return to_wall
     offset = circles[..., :2] - origin[:, None]
     to_circle = np.sqrt(np.einsum("nki,nki->nk", offset, offset)) - circles[..., 2]
-    return np.minimum(to_wall, to_circle.min(axis=1), out=to_wall)
+    np.minimum(to_wall, to_circle.min(axis=1), out=to_wall)
+    return to_wall
 
 
 def _to_wall(position: Array, along: Array, half_width_m: float) -> Array:

@@ -71,7 +71,7 @@ def add_goal(spec: mujoco.MjSpec, radius_m: float) -> None:
 
 
 def add_person(spec: mujoco.MjSpec, radius_m: float) -> None:
-    """Add a standing figure `person` that looks along x and collides as a cylinder; mocap_pos and mocap_quat move it."""
+    """Add a figure `person` that looks along x and collides as a cylinder; mocap_pos and mocap_quat move it."""
     body = spec.worldbody.add_body(name="person", mocap=True)
     body.add_geom(name="person", type=_CYLINDER, size=[radius_m, 0.5, 0], pos=[0, 0, 0.5], rgba=(0, 0, 0, 0), group=4)
     skin, shirt = (0.86, 0.67, 0.54, 1.0), (0.25, 0.46, 0.62, 1.0)
