@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from trainers.errors import RunError, UserError
 
@@ -138,6 +138,35 @@ def show_task(
     print_environment_parameters(console, roles)
     if picture is not None:
         _render(task, picture)
+
+
+@tasks_app.command("baseline")
+def measure_baseline(
+    task: Annotated[str, typer.Argument(help="Name of the task.")],
+    controller: Annotated[str, typer.Option(help="scripted or random.")] = "scripted",
+    episodes: Annotated[int, typer.Option(min=1, help="How many.")] = 200,
+    seed: Annotated[int, typer.Option(min=0, help="Of the episodes.")] = 2_000_000,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Measure a hand-written controller, which learned policies stand beside."""
+    from unity_env.sim.baselines.measure import CONTROLLERS, measure  # noqa: PLC0415
+
+    if controller not in CONTROLLERS:
+        raise UserError(f"--controller: {controller} is neither {' nor '.join(CONTROLLERS)}")
+    try:
+        results = {name: found.summary() for name, found in measure(task, controller, episodes, seed).items()}
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    if as_json:
+        about = {"task": task, "controller": controller, "episodes": episodes, "seed": seed}
+        print(json.dumps({**about, "behaviors": results}))
+        return
+    console = Console(highlight=False)
+    console.print(f"\n[bold]{task}, {controller} controller: {episodes} episodes, seed {seed}[/]")
+    table = Table("behavior", *(Column(name, justify="right") for name in ("success", "length")))
+    for name, means in results.items():
+        table.add_row(name, f"{means['success']:.1%}", f"{means['length']:.1f}")
+    console.print(table)
 
 
 @app.command(

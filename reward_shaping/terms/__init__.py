@@ -3,7 +3,7 @@
 from math import inf
 
 from reward_shaping.term import Term
-from reward_shaping.terms import common
+from reward_shaping.terms import common, mobile
 
 TERMS: dict[str, Term] = {
     "env_reward": Term(common.env_reward, kind="per_step", range=(-inf, inf), unit="1"),
@@ -13,4 +13,11 @@ TERMS: dict[str, Term] = {
     "progress": Term(common.progress, kind="per_step", range=(-inf, inf), unit="m"),
     "action_rate": Term(common.action_rate, kind="per_step", range=(0, inf), unit="1"),
     "joint_vel": Term(common.joint_vel, kind="per_step", range=(0, inf), unit="rad^2/s^2"),
+    "collision": Term(mobile.collision, kind="event", range=(0, 1), unit="1"),
+    "clearance": Term(mobile.clearance, kind="per_step", range=(-1, 0), unit="1"),
+    "approach_speed": Term(mobile.approach_speed, kind="per_step", range=(-inf, inf), unit="1"),
+    "spin": Term(mobile.spin, kind="per_step", range=(0, inf), unit="rad/s"),
+    "keep_distance": Term(mobile.keep_distance, kind="per_step", range=(0, 1), unit="1"),
+    "facing": Term(mobile.facing, kind="per_step", range=(0, 1), unit="1"),
+    "in_place": Term(mobile.in_place, kind="per_step", range=(0, 1), unit="1"),
 }

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from unity_env.sampling import draw
-from unity_env.settings import Sampler
+from unity_env.sampling import draw, support
+from unity_env.settings import GaussianSampler, Sampler
 from unity_env.sim.episode_random import EpisodeRandom
 from unity_env.sim.role import environment_parameters, parameter_fault
 from unity_env.sim.tasks.task import Episode, Task
@@ -41,12 +41,14 @@ class Randomization:
         """Let episodes that begin from now on have these parameters, and the others' defaults.
 
         Raises:
-            ValueError: an unknown parameter, or a value outside its described range.
+            ValueError: an unknown parameter, a value outside its described range, or values that do not fit together.
         """
         for name, value in parameters.items():
             fault = parameter_fault(self._task.roles, name, value)
             if fault is not None:
                 raise ValueError(f"environment parameter {name}: {fault}")
+        largest = {name: entry.default for name, entry in self._described.items()}
+        self._task.check_parameters(largest | {name: self._largest(name, of) for name, of in parameters.items()})
         numbers = {name: value for name, value in parameters.items() if isinstance(value, float | int)}
         self._constants = {name: entry.default for name, entry in self._described.items()} | numbers
         self._samplers = {name: value for name, value in parameters.items() if not isinstance(value, float | int)}
@@ -123,6 +125,10 @@ class Randomization:
         inertia[bodies] = self._model.body_inertia[self._bodies] * scale[..., None]
         gravcomp[bodies] = self._model.body_gravcomp[self._bodies] / scale  # a controller knows the nominal mass
         self._batch.set_const(ids=rows)
+
+    def _largest(self, name: str, value: float | Sampler) -> float:
+        """Return the largest value that an episode may get; a Gaussian is bounded by the described range alone."""
+        return self._described[name].range[1] if isinstance(value, GaussianSampler) else support(value)[1]
 
     def _clipped(self, name: str, value: float) -> float:
         low, high = self._described[name].range

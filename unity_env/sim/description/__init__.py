@@ -2,10 +2,10 @@
 
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
-from pydantic import TypeAdapter
+from pydantic import Discriminator, TypeAdapter
 
 from unity_env.sim.description.arm import ArmDescription
 from unity_env.sim.description.common import (
@@ -15,11 +15,12 @@ from unity_env.sim.description.common import (
     RobotDescription,
     TaskDescription,
 )
+from unity_env.sim.description.mobile import MobileDescription
 
 SIM_DIR = Path(__file__).parents[1]
 ROBOTS_DIR = SIM_DIR / "robots"
 
-AnyRobot = ArmDescription
+AnyRobot = Annotated[ArmDescription | MobileDescription, Discriminator("kind")]
 _ROBOT: TypeAdapter[Any] = TypeAdapter(AnyRobot)
 
 
@@ -54,6 +55,7 @@ __all__ = [
     "ArmDescription",
     "Control",
     "Interval",
+    "MobileDescription",
     "ParameterDescription",
     "RobotDescription",
     "TaskDescription",

@@ -3,10 +3,15 @@
 from collections.abc import Callable
 
 from unity_env.sim.tasks.arm_reach import ArmReach
+from unity_env.sim.tasks.mobile_follow import MobileFollow
+from unity_env.sim.tasks.mobile_goal import MobileGoal
 from unity_env.sim.tasks.task import Task
 
 TASKS: dict[str, Callable[[str, int, int], Task]] = {
     "arm_reach": ArmReach,
+    "mobile_follow": MobileFollow,
+    "mobile_goal": MobileGoal,
+    "mobile_goal_discrete": MobileGoal,
 }
 
 __all__ = ["TASKS", "Task"]

@@ -74,6 +74,16 @@ class Task(ABC):
     def build(self) -> mujoco.MjSpec:
         """Put the scene together; a robot's bodies, joints and actuators are named <robot>/<part>."""
 
+    def check_parameters(self, largest: Mapping[str, float]) -> None:  # noqa: B027  # most tasks have nothing to refuse
+        """Refuse environment parameters that each fit their range but not one another.
+
+        Args:
+            largest: every environment parameter of the task -> the largest value that an episode may get.
+
+        Raises:
+            ValueError: they do not; the message begins with `environment parameter <name>: `.
+        """
+
     @abstractmethod
     def reset(self, rows: np.ndarray, episodes: Iterable[Episode]) -> None:
         """Write a random start state into `rows`, which MuJoCo has just reset, each from its own episode."""

@@ -1,0 +1,130 @@
+"""How well a hand-written controller does."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from mlagents_envs.base_env import ActionTuple, DecisionSteps, TerminalSteps
+
+from unity_env.sim.baselines import BASELINES, Controller
+from unity_env.sim.env import SimEnv
+from unity_env.sim.role import Role
+
+Array = np.ndarray
+ROWS = 50
+CONTROLLERS = ("scripted", "random")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the episodes of one behavior came to; arrays are (episodes,).
+
+    Attributes:
+        successes: bool.
+        lengths: decisions.
+    """
+
+    successes: Array
+    lengths: Array
+
+    def summary(self) -> dict[str, float]:
+        """Return the means."""
+        return {"success": float(self.successes.mean()), "length": float(self.lengths.mean())}
+
+
+def measure(task: str, controller: str, episodes: int, seed: int, threads: int = 0) -> dict[str, Measured]:
+    """Run the same number of episodes in every row.
+
+    Args:
+        task: a key of `unity_env.sim.tasks.TASKS`.
+        controller: one of CONTROLLERS.
+        episodes: how many in all.
+        seed: of the episodes, and of the random controller.
+        threads: of the simulation, 0 for all cores.
+
+    Returns:
+        behavior -> what was measured.
+
+    Raises:
+        ValueError: unknown task, or a task without a scripted controller.
+    """
+    env = SimEnv(task, min(ROWS, episodes), seed, threads)
+    controllers = _controllers(env, controller, seed)
+    records = {role.behavior: _Record(role, env.num_areas, episodes) for role in env.task.roles}
+    env.reset()
+    while not all(record.complete for record in records.values()):
+        for behavior, record in records.items():
+            command = controllers[behavior](record.read(env.get_steps(behavior)[0]))
+            env.set_actions(behavior, as_action(record.role, command))
+        env.step()
+        for behavior, record in records.items():
+            record.count(env.get_steps(behavior)[1])
+    return {behavior: record.measured() for behavior, record in records.items()}
+
+
+def as_action(role: Role, command: Array) -> ActionTuple:
+    """Turn commands, (N, command_size) in [-1, 1], into a behavior's action; choices are the nearest ones."""
+    if not role.choices:
+        return ActionTuple(continuous=command.astype(np.float32))
+    ends = np.cumsum([values.shape[1] for values in role.choices])[:-1]
+    parts = np.split(command, ends, axis=1)
+    chosen = [
+        np.square(part[:, None] - values).sum(axis=2).argmin(axis=1)
+        for part, values in zip(parts, role.choices, strict=True)
+    ]
+    return ActionTuple(discrete=np.stack(chosen, axis=1).astype(np.int32))
+
+
+def _controllers(env: SimEnv, controller: str, seed: int) -> Mapping[str, Controller]:
+    if controller == "scripted":
+        if env.task.name not in BASELINES:
+            raise ValueError(f"{env.task.name} has no scripted controller; there are those of {', '.join(BASELINES)}")
+        return BASELINES[env.task.name](env)
+    rng = np.random.default_rng(seed)
+
+    def at_random(role: Role) -> Controller:
+        return lambda components: rng.uniform(-1.0, 1.0, (len(components["success"]), role.command_size))
+
+    return {role.behavior: at_random(role) for role in env.task.roles}
+
+
+class _Record:
+    """The episodes of one behavior so far, the same number in every row."""
+
+    def __init__(self, role: Role, rows: int, episodes: int) -> None:
+        self.role = role
+        self._episodes = episodes
+        self._successes: list[list[bool]] = [[] for _ in range(rows)]
+        self._lengths: list[list[int]] = [[] for _ in range(rows)]
+        self._age = np.zeros(rows, dtype=np.int64)
+        self._per_row = -(-episodes // rows)
+        self._success = role.layouts["signals"].slices["success"].start
+        self._slices = [layout.slices.items() for layout in role.layouts.values()]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every row has had its episodes."""
+        return min(len(lengths) for lengths in self._lengths) >= self._per_row
+
+    def read(self, decisions: DecisionSteps) -> dict[str, Array]:
+        """Return what both sensors say, component -> (rows, size); the policy's view of what both have."""
+        parts = zip(reversed(decisions.obs), reversed(self._slices), strict=True)
+        return {name: sensor[:, where] for sensor, slices in parts for name, where in slices}
+
+    def count(self, terminals: TerminalSteps) -> None:
+        """Take in a step's ended episodes."""
+        self._age += 1
+        rows = terminals.agent_id % len(self._age)
+        solved = terminals.obs[1][:, self._success] > 0
+        for row, success in zip(rows.tolist(), solved.tolist(), strict=True):
+            self._successes[row].append(success)
+            self._lengths[row].append(int(self._age[row]))
+        self._age[rows] = 0
+
+    def measured(self) -> Measured:
+        """Return the first episodes of every row."""
+        successes, lengths = (
+            np.array([values[: self._per_row] for values in rows]).T.reshape(-1)[: self._episodes]
+            for rows in (self._successes, self._lengths)
+        )
+        return Measured(successes, lengths)

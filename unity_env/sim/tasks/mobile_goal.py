@@ -1,0 +1,143 @@
+"""mobile_goal: drive to a random goal between random obstacles, and stop there."""
+
+from collections.abc import Iterable, Mapping
+
+import mujoco
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from unity_env.sim.description import load_description
+from unity_env.sim.model.mobile import add_mobile
+from unity_env.sim.model.room import add_goal, add_obstacles, add_room, geoms_named, mocaps_named, parking
+from unity_env.sim.model.scene import new_scene
+from unity_env.sim.tasks.mobile_base import MobileBase, polar
+from unity_env.sim.tasks.mobile_layout import Room
+from unity_env.sim.tasks.task import Episode, Rows, Task, View
+
+Array = np.ndarray
+
+
+class Parameters(BaseModel):
+    """The numbers of tasks.mobile_goal.parameters in robots/mobile.yaml."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    room_half_width_m: float
+    goal_tolerance_m: float
+    stop_velocity_m_s: float
+    max_obstacles: int
+    smallest_obstacle_m: float
+    passage_m: float
+    start_clearance_m: float
+    shortest_way_m: float
+
+
+class MobileGoal(Task):
+    """Reach and stop; success ends the episode, and so does a collision."""
+
+    view = View(lookat=(0.0, -0.1, 0.0), distance=7.6, azimuth=122.0, elevation=-42.0)
+
+    def __init__(self, name: str, num_rows: int, threads: int) -> None:
+        self.robot = load_description("mobile")
+        self.parameters = Parameters.model_validate(self.robot.tasks[name].parameters)
+        super().__init__(name, num_rows, threads)
+        (self.role,) = self.roles
+        numbers = self.parameters
+        self.room = Room(numbers.room_half_width_m, numbers.passage_m)
+        self.base = MobileBase(self.batch, self.robot)
+        self._mocap_pos = self.batch.bind("mocap_pos")
+        self._goal = mocaps_named(self.model, "goal").start
+        self._obstacles = mocaps_named(self.model, "obstacle_")
+        self._parked = parking(numbers.max_obstacles)
+        self.memory = {
+            "arrived": np.zeros(num_rows, dtype=bool),
+            "collided": np.zeros(num_rows, dtype=bool),
+            "obstacle_radius": self.batch.expand("geom_size")[:, geoms_named(self.model, "obstacle_"), 0],
+        }
+
+    def build(self) -> mujoco.MjSpec:
+        """Put the base into a walled room with obstacles and a goal."""
+        numbers, robot = self.parameters, self.robot
+        largest = robot.tasks[self.name].environment_parameters["obstacle_size"].range[1]
+        spec = new_scene(robot.control)
+        add_room(spec, numbers.room_half_width_m)
+        add_mobile(spec, robot)
+        add_obstacles(spec, numbers.max_obstacles, largest)
+        add_goal(spec, numbers.goal_tolerance_m)
+        return spec
+
+    def check_parameters(self, largest: Mapping[str, float]) -> None:
+        """Refuse obstacles that do not fit into the room."""
+        count, radius = largest["obstacle_count"], largest["obstacle_size"]
+        capacity = self.room.capacity(radius)
+        if count > capacity:
+            raise ValueError(
+                f"environment parameter obstacle_count: {count:g} obstacles of obstacle_size {radius:g} m do not fit "
+                f"into {2 * self.room.half_width_m:g} x {2 * self.room.half_width_m:g} m with gaps of "
+                f"{self.room.gap_m:g} m; at most {capacity} do"
+            )
+
+    def reset(self, rows: Array, episodes: Iterable[Episode]) -> None:
+        """Start at rest anywhere, with a goal somewhere else and obstacles between."""
+        for row, episode in zip(rows.tolist(), episodes, strict=True):
+            circles = self._draw_obstacles(episode)
+            start, goal = self._draw_way(episode, circles)
+            places = self._parked.copy()
+            places[: len(circles)] = circles * [1.0, 1.0, 0.0]
+            self._mocap_pos[row, self._obstacles] = places
+            self._mocap_pos[row, self._goal] = *goal, 0.0
+            self.memory["obstacle_radius"][row, : len(circles)] = circles[:, 2]
+            self.base.place(np.array([row]), start[None])
+        self.memory["arrived"][rows] = self.memory["collided"][rows] = False
+
+    def _draw_obstacles(self, episode: Episode) -> Array:
+        smallest, largest = self.parameters.smallest_obstacle_m, episode.parameters["obstacle_size"]
+        count = int(episode.rng.integers(round(episode.parameters["obstacle_count"]), endpoint=True))
+        return self.room.scatter(episode.rng, episode.rng.uniform(smallest, largest, count))
+
+    def _draw_way(self, episode: Episode, circles: Array) -> tuple[Array, Array]:
+        numbers = self.parameters
+        clearance = self.robot.chassis.radius_m + numbers.start_clearance_m
+        way = (numbers.shortest_way_m, episode.parameters["goal_distance"])
+        start, goal = self.room.start_and_goal(episode.rng, circles, clearance, way)
+        return np.append(start, episode.rng.uniform(-np.pi, np.pi)), goal
+
+    def act(self, commands: Mapping[str, Array]) -> None:
+        """Command forward and yaw velocity, fractions of their maxima."""
+        self.base.act(commands[self.role.behavior])
+
+    def after_physics(self) -> Array:
+        """Success and collisions end the episode."""
+        numbers, everywhere = self.parameters, slice(None)
+        offset = self._mocap_pos[:, self._goal, :2] - self.base.position(everywhere)
+        speed_sq = self.base.speed_squared()
+        collided, arrived = self.memory["collided"], self.memory["arrived"]
+        collided[:] = self.base.collided()
+        arrived[:] = np.einsum("ij,ij->i", offset, offset) <= numbers.goal_tolerance_m**2
+        arrived &= speed_sq < numbers.stop_velocity_m_s**2
+        arrived &= ~collided
+        ended: Array = arrived | collided
+        return ended
+
+    def success(self) -> dict[str, Array]:
+        """Stands at the goal."""
+        return {self.role.behavior: self.memory["arrived"]}
+
+    def circles(self, rows: Rows) -> Array:
+        """Return the obstacles' x, y and radius, (rows, obstacles, 3), m; the parked ones' are far away."""
+        radius = self.memory["obstacle_radius"][rows, :, None]
+        return np.concatenate([self._mocap_pos[rows, self._obstacles, :2], radius], axis=2)
+
+    def components(self, rows: Rows) -> dict[str, dict[str, Array]]:
+        """Measure the components of robots/mobile.yaml that mobile_goal uses."""
+        heading, position = self.base.heading(rows), self.base.position(rows)
+        distance, direction = polar(self._mocap_pos[rows, self._goal, :2] - position, heading)
+        measured = {
+            **self.base.own_components(rows, heading),
+            **self.base.room_components(position, heading, self.circles(rows), self.room.half_width_m),
+            "goal_distance": distance,
+            "goal_direction": direction,
+            "goal_bearing": np.arctan2(direction[:, 1:], direction[:, :1]),
+            "collision": self.memory["collided"][rows, None],
+        }
+        return {self.role.behavior: measured}

@@ -1,0 +1,131 @@
+"""A person who walks about: to one random waypoint after another, with pauses, each leg at its own gait."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from unity_env.sim.tasks.task import Rows
+
+Array = np.ndarray
+LEGS = 48
+_ARRIVED_M = 0.3
+
+
+@dataclass(frozen=True)
+class Gait:
+    """How a person moves.
+
+    Attributes:
+        room_half_width_m: waypoints lie within this distance of the room's middle, in x and y.
+        slowest: the slowest leg's speed, as a fraction of the fastest's.
+        turn_rate_rad_s: largest.
+        acceleration_m_s2: largest, also of slowing down.
+        pause_s: shortest and longest pause.
+        yield_m: somebody in the way is not walked into: distances at which the person stops, and slows down.
+    """
+
+    room_half_width_m: float
+    slowest: float
+    turn_rate_rad_s: float
+    acceleration_m_s2: float
+    pause_s: tuple[float, float]
+    yield_m: tuple[float, float]
+
+
+class Walkers:
+    """A person in every row.
+
+    Args:
+        num_rows: how many.
+        gait: how they move.
+        dt_s: time between two steps.
+
+    Attributes:
+        memory: all that the next steps depend on, name -> (num_rows, ...).
+    """
+
+    def __init__(self, num_rows: int, gait: Gait, dt_s: float) -> None:
+        self._gait, self._dt_s = gait, dt_s
+        self.memory: dict[str, Array] = {
+            "person_position": np.zeros((num_rows, 2)),
+            "person_yaw": np.zeros(num_rows),
+            "person_speed": np.zeros(num_rows),
+            "person_leg": np.zeros(num_rows, dtype=np.int64),
+            "person_pause_s": np.zeros(num_rows),
+            "person_legs": np.zeros((num_rows, LEGS, 4)),  # x, y, m; gait, m/s; pause at its end, s
+        }
+        self._position: Array = self.memory["person_position"]
+        self._yaw: Array = self.memory["person_yaw"]
+        self._speed: Array = self.memory["person_speed"]
+        self._leg: Array = self.memory["person_leg"]
+        self._pause: Array = self.memory["person_pause_s"]
+        self._legs: Array = self.memory["person_legs"]
+        self._rows = np.arange(num_rows)
+
+    def start(self, row: int, rng: np.random.Generator, fastest_m_s: float, pause_chance: float) -> None:
+        """Let a person stand somewhere, about to walk: all of the walk is drawn here."""
+        gait = self._gait
+        u = rng.random((LEGS, 5))
+        legs = self._legs[row]
+        legs[:, :2] = (2.0 * u[:, :2] - 1.0) * gait.room_half_width_m
+        legs[:, 2] = fastest_m_s * (gait.slowest + (1.0 - gait.slowest) * u[:, 2])
+        shortest, longest = gait.pause_s
+        legs[:, 3] = (shortest + (longest - shortest) * u[:, 3]) * (u[:, 4] < pause_chance)
+        self._position[row] = legs[-1, :2]
+        self._yaw[row] = rng.uniform(-np.pi, np.pi)
+        self._speed[row] = self._pause[row] = self._leg[row] = 0
+
+    def step(self, others: Array) -> None:
+        """Walk for one time step.
+
+        Args:
+            others: where somebody stands whom the person does not walk into, (num_rows, 2), m.
+        """
+        gait, dt = self._gait, self._dt_s
+        leg = self._legs[self._rows, self._leg]
+        way = leg[:, :2] - self._position
+        arrived = np.einsum("ij,ij->i", way, way) < _ARRIVED_M**2
+        self._pause[:] = np.where(arrived, leg[:, 3], np.maximum(self._pause - dt, 0.0))
+        self._leg += arrived
+        self._leg %= LEGS
+        turn = wrapped(np.arctan2(way[:, 1], way[:, 0]) - self._yaw)
+        walking = (self._pause == 0.0) & ~arrived
+        self._yaw += np.clip(turn, -gait.turn_rate_rad_s * dt, gait.turn_rate_rad_s * dt) * walking
+        wanted = leg[:, 2] * np.maximum(np.cos(turn), 0.0) * walking * self._free_way(others)
+        change = gait.acceleration_m_s2 * dt
+        self._speed += np.clip(wanted - self._speed, -change, change)
+        self._position += self.velocity(slice(None)) * dt
+
+    def _free_way(self, others: Array) -> Array:
+        """Return what is left of the gait before somebody in the way, (num_rows,) in [0, 1]."""
+        stop, slow = self._gait.yield_m
+        offset = others - self._position
+        distance = np.sqrt(np.einsum("ij,ij->i", offset, offset))
+        in_the_way = np.einsum("ij,ij->i", offset, self.facing(slice(None))) > 0.0
+        free: Array = np.where(in_the_way, np.clip((distance - stop) / (slow - stop), 0.0, 1.0), 1.0)
+        return free
+
+    def position(self, rows: Rows | int) -> Array:
+        """Return where they stand, (rows, 2), m."""
+        position: Array = self._position[rows]
+        return position
+
+    def yaw(self, rows: Rows) -> Array:
+        """Return where they look, (rows,), rad."""
+        yaw: Array = self._yaw[rows]
+        return yaw
+
+    def facing(self, rows: Rows) -> Array:
+        """Return where they look as unit vectors, (rows, 2)."""
+        return np.stack([np.cos(self._yaw[rows]), np.sin(self._yaw[rows])], axis=1)
+
+    def velocity(self, rows: Rows) -> Array:
+        """Return their velocity over the ground, (rows, 2), m/s."""
+        velocity: Array = self.facing(rows) * self._speed[rows, None]
+        return velocity
+
+
+def wrapped(angle: Array) -> Array:
+    """Return angles, rad, in [-pi, pi)."""
+    whole: Array = (angle + np.pi) % (2.0 * np.pi) - np.pi
+    return whole
