@@ -1,6 +1,6 @@
 """A robot's part in a task: one ML-Agents behavior, with one agent per row."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 
 import numpy as np
@@ -50,10 +50,11 @@ class Role:
     @cached_property
     def sensors(self) -> dict[str, tuple[Component, ...]]:
         """Sensor name -> its components in order: what the policy sees, and what rewards and critics may use."""
-        return {
-            "observation": self.robot.select(self.task.observation),
-            "signals": self.robot.select(self.task.signals),
-        }
+        return {"observation": self._parts(self.task.observation), "signals": self._parts(self.task.signals)}
+
+    def _parts(self, names: tuple[str, ...]) -> tuple[Component, ...]:
+        parts = self.robot.select(names)
+        return tuple(replace(part, size=self.command_size) if part.name == "last_action" else part for part in parts)
 
     @property
     def layouts(self) -> dict[str, SensorLayout]:

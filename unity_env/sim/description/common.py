@@ -110,7 +110,7 @@ class TaskDescription(Strict):
     action: tuple[str, ...] = Field(min_length=1)
     observation: tuple[str, ...] = Field(min_length=1)
     signals: tuple[str, ...] = Field(min_length=1)
-    parameters: dict[str, float | Interval]
+    parameters: dict[str, float | Interval | tuple[float, ...]]
     environment_parameters: dict[str, ParameterDescription] = {}
 
 

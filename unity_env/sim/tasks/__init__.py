@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 
+from unity_env.sim.tasks.arm_pick_place import ArmPickPlace
 from unity_env.sim.tasks.arm_reach import ArmReach
 from unity_env.sim.tasks.task import Task
 
 TASKS: dict[str, Callable[[str, int, int], Task]] = {
+    "arm_pick_place": ArmPickPlace,
     "arm_reach": ArmReach,
 }
 

@@ -74,6 +74,14 @@ class Task(ABC):
     def build(self) -> mujoco.MjSpec:
         """Put the scene together; a robot's bodies, joints and actuators are named <robot>/<part>."""
 
+    def vary(self, rows: np.ndarray, parameters: Mapping[str, np.ndarray]) -> None:  # noqa: B027
+        """Write what the task's own environment parameters change in the model of some rows; most change nothing.
+
+        Args:
+            rows: which; their episodes begin, or come back from a checkpoint.
+            parameters: name -> value in each row's episode, (num_rows,).
+        """
+
     @abstractmethod
     def reset(self, rows: np.ndarray, episodes: Iterable[Episode]) -> None:
         """Write a random start state into `rows`, which MuJoCo has just reset, each from its own episode."""
