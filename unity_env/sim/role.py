@@ -43,6 +43,11 @@ class Role:
         return self.robot.tasks[self.task_name]
 
     @property
+    def control(self) -> Control:
+        """The clock, and the physics below it."""
+        return self.task.control or self.robot.control
+
+    @property
     def behavior(self) -> str:
         """ML-Agents' behavior name."""
         return self.task.behavior
@@ -135,9 +140,9 @@ def find_role(task_name: str, behavior: str) -> Role:
 
 def shared_control(roles: tuple[Role, ...]) -> tuple[Control, float]:
     """Return the clock and the time limit, s, that all robots of a task have in common."""
-    clocks = {(role.robot.control.period_s, role.robot.control.substeps, role.task.episode_s) for role in roles}
+    clocks = {(role.control, role.task.episode_s) for role in roles}
     assert len(clocks) == 1, f"{roles[0].task_name}: its robots differ in control or episode_s"
-    return roles[0].robot.control, roles[0].task.episode_s
+    return roles[0].control, roles[0].task.episode_s
 
 
 def environment_parameters(roles: tuple[Role, ...]) -> dict[str, ParameterDescription]:

@@ -15,6 +15,11 @@ _GEOM_TYPE = {
     "cylinder": mujoco.mjtGeom.mjGEOM_CYLINDER,
 }
 
+_INTEGRATOR = {
+    "implicitfast": mujoco.mjtIntegrator.mjINT_IMPLICITFAST,
+    "rk4": mujoco.mjtIntegrator.mjINT_RK4,
+}
+
 
 def new_scene(control: Control) -> mujoco.MjSpec:
     """Return an empty scene with the control's time step, light and materials."""
@@ -22,7 +27,7 @@ def new_scene(control: Control) -> mujoco.MjSpec:
     spec.compiler.degree = False
     spec.compiler.autolimits = True
     spec.option.timestep = control.timestep_s
-    spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    spec.option.integrator = _INTEGRATOR[control.integrator]
     spec.option.iterations = 10
     spec.option.ls_iterations = 10
     for name, rgba in _RGBA.items():

@@ -55,22 +55,21 @@ class ArmPickPlace(Task):
         self._pos, self._vel = self.batch.bind("qpos"), self.batch.bind("qvel")
         self._body_pos, self._body_mat = self.batch.bind("xpos"), self.batch.bind("xmat")
         self._mocap_pos = self.batch.bind("mocap_pos")
-        self._period_s = self.role.robot.control.period_s
+        self._period_s = self.role.control.period_s
         self._hold_steps = int(np.ceil(self.parameters.hold_s / self._period_s))
         self._size = np.full(num_rows, self.role.task.environment_parameters["cube_size"].default)
         self.memory = {"lifted": np.zeros(num_rows, dtype=bool), "held_steps": np.zeros(num_rows, dtype=np.int64)}
 
     def build(self) -> mujoco.MjSpec:
         """Put the arm on its table, with a cube and a disc that marks the goal."""
-        robot = load_description("arm")
-        spec = new_scene(robot.control)
+        robot, (role,) = load_description("arm"), self.roles
+        spec = new_scene(role.control)
         add_ground(spec, "table")
         add_arm(spec, robot, grips=True)
-        task = robot.tasks["arm_pick_place"]
-        own = task.environment_parameters
+        own = role.task.environment_parameters
         add_cube(spec, CUBE, own["cube_size"].default, own["cube_mass"].default)
         add_finger_sensors(spec, robot, CUBE)
-        add_disc(spec, "goal", task.parameters["goal_tolerance_m"])
+        add_disc(spec, "goal", Parameters.model_validate(role.task.parameters).goal_tolerance_m)
         return spec
 
     def vary(self, rows: Array, parameters: Mapping[str, Array]) -> None:
