@@ -33,6 +33,7 @@ class ArmInScene:
         self._pos, self._vel, self._control = batch.bind("qpos"), batch.bind("qvel"), batch.bind("ctrl")
         self._torque, self._sensors = batch.bind("qfrc_actuator"), batch.bind("sensordata")
         self._site_pos, self._site_mat = batch.bind("site_xpos"), batch.bind("site_xmat")
+        self._force_range = robot.components["finger_force"].limit
         gripper = self.robot.gripper
         self._scale = np.append(self.robot.joint_array("max_velocity_rad_s"), gripper.stroke_m / 2.0)
         self._offset = np.append(np.zeros(len(joints)), gripper.stroke_m / 2.0)
@@ -63,10 +64,10 @@ class ArmInScene:
         return force
 
     def finger_force(self, rows: Rows = ALL_ROWS) -> Array:
-        """Return how hard each finger presses inwards, along the gripper's axis, (rows, 2), N."""
+        """Return how hard each finger presses inwards, along the gripper's axis, (rows, 2), N, within its range."""
         axis = self.tool_rotation(rows) @ np.array(self.robot.gripper.axis)
         along = np.einsum("nfk,nk->nf", self.contact_forces(rows), axis)
-        inward: Array = np.maximum(along * [-side for side in FINGERS.values()], 0.0)
+        inward: Array = np.clip(along * [-side for side in FINGERS.values()], *self._force_range)
         return inward
 
     def components(self, rows: Rows) -> dict[str, Array]:
