@@ -14,7 +14,7 @@ def print_task(console: Console, role: Role) -> None:
     console.print(f"robot {robot.name}: {robot.meaning}")
     console.print(
         f"behavior {task.behavior}, decision every {robot.control.period_s:g} s "
-        f"({robot.control.substeps} physics steps), time limit {task.episode_s:g} s\n"
+        f"({role.control.substeps} physics steps), time limit {task.episode_s:g} s\n"
     )
     console.print(_components("observation", role.sensors["observation"]))
     console.print(_components("action", role.action))

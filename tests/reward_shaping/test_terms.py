@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reward_shaping.terms import TERMS, common
+from reward_shaping.terms import TERMS, arm, common
 
 Array = np.ndarray
 
@@ -28,7 +28,31 @@ WORKED: dict[str, tuple[Callable[[], Array], list[float]]] = {
         [1 + 4, 0],
     ),
     "joint_vel": (lambda: common.joint_vel(np.array([[3.0, -4.0], [0.0, 0.5]])), [25, 0.25]),
-}
+    "grasp_reach": (
+        lambda: arm.grasp_reach(col(0.2, 0.0, 0.1), col(0.1, 0.2, 0.3), col(0, 0, 0), col(0, 0, 1), std=0.2),
+        [tanh(1) - tanh(0.5), -tanh(1), tanh(0.5)],
+    ),
+    "grasp": (lambda: arm.grasp(col(0, 1, 1), col(1, 0, 0), col(0, 0, 1), col(0, 0, 1)), [1, -1, 0]),
+    "lift": (
+        lambda: arm.lift(
+            col(0.0, 0.02, 0.01, 0.0), col(0.01, 0.05, 0.0, 0.01), *(col(0, 1, 1, 0), col(1, 1, 0, 0)),
+            *(col(0, 0, 0, 0), col(0, 1, 0, 0)), height=0.04,
+        ),
+        [0.25, 0.5, -0.25, 0],
+    ),
+    "transport": (
+        lambda: arm.transport(col(0.2, 0.2, 0.1), col(0.1, 0.1, 0.1), col(0, 1, 0), col(0, 1, 1), std=0.2),
+        [0, tanh(1) - tanh(0.5), 1 - tanh(0.5)],
+    ),
+    "place_release": (
+        lambda: arm.place_release(
+            *(col(1, 1, 0), col(1, 0, 1)), *(col(0.04, 0.08, 0.04), col(0.05, 0.08, 0.06)),
+            *(col(0.01, 0.1, 0.0), col(0.02, 0.1, 0.0)), col(0.04, 0.04, 0.04), clearance=0.05,
+        ),
+        [(0.5 + 0.2) / 2, -1, 0.5],
+    ),
+    "tool_tilt": (lambda: arm.tool_tilt(col(1.0, 0.0, -1.0)), [0, 0.5, 1]),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", sorted(TERMS))
@@ -64,3 +88,17 @@ def test_terms_declare_what_they_read() -> None:
     assert TERMS["progress"].signals == ("goal_distance",)
     assert TERMS["action_rate"].signals == ()
     assert list(TERMS["reach"].parameters.model_fields) == ["std"]
+
+
+@pytest.mark.parametrize("name", [name for name, term in TERMS.items() if term.kind == "potential"])
+def test_a_potential_over_a_closed_path_sums_to_zero(name: str) -> None:
+    term, rng = TERMS[name], np.random.default_rng(0)
+    path = {signal: rng.random((20, 1)) for signal in term.signals}
+    path |= {signal: path[signal].round() for signal in ("grasped", "lifted", "placed") if signal in path}
+    if "cube_size" in path:
+        path["cube_size"][:] = 0.04  # the same all through an episode
+    after = {argument: path[argument.removesuffix("_before")] for argument in term.inputs}
+    inputs = {name: np.roll(value, 1, axis=0) if name.endswith("_before") else value for name, value in after.items()}
+    gains = term.function(**inputs, **dict.fromkeys(term.parameters.model_fields, 0.1))
+    assert np.abs(gains).max() > 0.05
+    assert gains.sum() == pytest.approx(0, abs=1e-9)

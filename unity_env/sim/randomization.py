@@ -65,7 +65,7 @@ class Randomization:
             yield Episode(rng, parameters)
 
     def apply(self, rows: Array) -> None:
-        """Give the rows the masses, friction and gains that were drawn for them."""
+        """Give the rows the masses, friction and gains that were drawn for them, and what the task makes of its own."""
         if self._wanted("mass_scale", "body_mass"):
             self._scale_masses(rows)
         if self._wanted("friction_scale", "geom_friction"):
@@ -75,6 +75,7 @@ class Randomization:
             scale = self.values["drive_gain_scale"][rows, None, None]
             self._batch.expand("actuator_gainprm")[rows] = self._model.actuator_gainprm * scale
             self._batch.expand("actuator_biasprm")[rows] = self._model.actuator_biasprm * scale
+        self._task.vary(rows, self.values)
 
     def push(self, random: EpisodeRandom, episodes: Array, ages: Array) -> None:
         """Set the outer forces of one control period."""

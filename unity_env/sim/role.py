@@ -1,7 +1,7 @@
 """A robot's part in a task: one ML-Agents behavior, with one agent per row."""
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 
 import numpy as np
@@ -46,6 +46,11 @@ class Role:
         return self.robot.tasks[self.task_name]
 
     @property
+    def control(self) -> Control:
+        """The clock, and the physics below it."""
+        return self.task.control or self.robot.control
+
+    @property
     def behavior(self) -> str:
         """ML-Agents' behavior name."""
         return self.task.behavior
@@ -53,10 +58,11 @@ class Role:
     @cached_property
     def sensors(self) -> dict[str, tuple[Component, ...]]:
         """Sensor name -> its components in order: what the policy sees, and what rewards and critics may use."""
-        return {
-            "observation": self.robot.select(self.task.observation),
-            "signals": self.robot.select(self.task.signals),
-        }
+        return {"observation": self._parts(self.task.observation), "signals": self._parts(self.task.signals)}
+
+    def _parts(self, names: tuple[str, ...]) -> tuple[Component, ...]:
+        parts = self.robot.select(names)
+        return tuple(replace(part, size=self.command_size) if part.name == "last_action" else part for part in parts)
 
     @property
     def layouts(self) -> dict[str, SensorLayout]:
@@ -137,9 +143,9 @@ def find_role(task_name: str, behavior: str) -> Role:
 
 def shared_control(roles: tuple[Role, ...]) -> tuple[Control, float]:
     """Return the clock and the time limit, s, that all robots of a task have in common."""
-    clocks = {(role.robot.control.period_s, role.robot.control.substeps, role.task.episode_s) for role in roles}
+    clocks = {(role.control, role.task.episode_s) for role in roles}
     assert len(clocks) == 1, f"{roles[0].task_name}: its robots differ in control or episode_s"
-    return roles[0].robot.control, roles[0].task.episode_s
+    return roles[0].control, roles[0].task.episode_s
 
 
 def environment_parameters(roles: tuple[Role, ...]) -> dict[str, ParameterDescription]:

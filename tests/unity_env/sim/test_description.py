@@ -113,4 +113,4 @@ def test_joint_arrays_run_from_base_to_tool() -> None:
     arm = load_description("arm")
     assert arm.joint_array("max_velocity_rad_s").tolist() == [1.5, 1.5, 1.5, 2.5, 2.5, 2.5]
     assert arm.joint_array("range_rad").shape == (6, 2)
-    assert np.isclose(arm.control.timestep_s, 0.005)
+    assert np.isclose(arm.control.timestep_s, 0.04 / 3)

@@ -4,13 +4,15 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from unity_env.sim.baselines import mobile
+from unity_env.sim.baselines import arm, mobile
 from unity_env.sim.env import SimEnv
 
 Controller = Callable[[Mapping[str, np.ndarray]], np.ndarray]
 """Components of both sensors, name -> (N, k), to commands, (N, command_size) in [-1, 1]."""
 
 BASELINES: dict[str, Callable[[SimEnv], Mapping[str, Controller]]] = {
+    "arm_pick_place": arm.pick_place,
+    "arm_reach": arm.reach,
     "mobile_follow": mobile.follow,
     "mobile_goal": mobile.go_to_goal,
     "mobile_goal_discrete": mobile.go_to_goal,

@@ -43,12 +43,39 @@ class Base(Strict):
     shapes: tuple[Shape, ...]
 
 
+class GripperDrive(Strict):
+    """A finger's position drive: force = stiffness * (target - position) - damping * velocity, within its limit."""
+
+    stiffness_n_per_m: Positive
+    damping_n_s_per_m: Positive
+    force_limit_n: Positive
+
+
+class Gripper(Strict):
+    """Two parallel fingers, coupled as by a gear.
+
+    Attributes:
+        finger: the left one, closed, in the last link's frame.
+        pad_friction: sliding, and torsional in m.
+    """
+
+    closed_shapes: tuple[Shape, ...]
+    palm_shapes: tuple[Shape, ...]
+    axis: Vec3
+    stroke_m: Positive
+    finger: Link
+    armature_kg: float = Field(ge=0)
+    drive: GripperDrive
+    pad_friction: tuple[Positive, Positive]
+
+
 class ArmDescription(RobotDescription):
-    """A serial arm."""
+    """A serial arm with a parallel gripper."""
 
     kind: Literal["arm"]
     base: Base
     joints: tuple[Joint, ...] = Field(min_length=1)
+    gripper: Gripper
     tool_tip_m: Vec3
     home_rad: tuple[float, ...]
 
@@ -71,6 +98,7 @@ class ArmDescription(RobotDescription):
         return np.array([getattr(joint, attribute) for joint in self.joints])
 
     def action_scale(self, action: str) -> np.ndarray:
-        """Return the joints' largest velocities, rad/s."""
-        assert action == "joint_velocity_target"
+        """Return the joints' largest velocities, rad/s; of the gripper half its largest gap, m."""
+        if action == "gripper_target":
+            return np.array([self.gripper.stroke_m])
         return self.joint_array("max_velocity_rad_s")

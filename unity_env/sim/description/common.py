@@ -32,10 +32,15 @@ class Shape(Strict):
 
 
 class Control(Strict):
-    """The policy's clock: one decision spans `substeps` physics steps."""
+    """The policy's clock: one decision spans `substeps` physics steps.
+
+    Attributes:
+        integrator: of the physics; rk4 keeps energy, implicitfast bears stiff contacts.
+    """
 
     period_s: Positive
     substeps: int = Field(gt=0)
+    integrator: Literal["implicitfast", "rk4"] = "implicitfast"
 
     @property
     def timestep_s(self) -> float:
@@ -101,16 +106,18 @@ class TaskDescription(Strict):
 
     Attributes:
         episode_s: time limit, which ends the episode as truncated.
+        control: where this task's physics wants steps other than the robot's.
         environment_parameters: names from sim/environment_parameters.yaml and this task's own, with their ranges.
     """
 
     behavior: str
     meaning: str
     episode_s: Positive
+    control: Control | None = None
     action: tuple[str, ...] = Field(min_length=1)
     observation: tuple[str, ...] = Field(min_length=1)
     signals: tuple[str, ...] = Field(min_length=1)
-    parameters: dict[str, float | Interval]
+    parameters: dict[str, float | Interval | tuple[float, ...]]
     environment_parameters: dict[str, ParameterDescription] = {}
 
 
@@ -151,6 +158,8 @@ class RobotDescription(Strict):
             unknown = sorted(set(task.action) - set(self.action))
             if unknown:
                 raise ValueError(f"tasks.{task_name}.action names actions that are not described: {', '.join(unknown)}")
+            if task.control is not None and task.control.period_s != self.control.period_s:
+                raise ValueError(f"tasks.{task_name}.control.period_s differs from the robot's {self.control.period_s}")
             choosing = {self.action[name].choices is not None for name in task.action}
             if len(choosing) > 1:
                 raise ValueError(f"tasks.{task_name}.action mixes continuous actions and choices")

@@ -6,14 +6,27 @@ import mujoco
 
 from unity_env.sim.description import ArmDescription
 from unity_env.sim.description.arm import Joint
+from unity_env.sim.model.gripper import add_gripper
 from unity_env.sim.model.scene import add_shape
 
 
-def add_arm(spec: mujoco.MjSpec, robot: ArmDescription, at: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> None:
+def add_arm(
+    spec: mujoco.MjSpec,
+    robot: ArmDescription,
+    at: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    *,
+    grips: bool = False,
+) -> None:
     """Add the arm with its base at `at`, m, and one velocity drive per joint.
 
     Links are weightless to the drives (gravity compensation, as a cobot's controller does it), so that a
     velocity target of zero holds the pose.
+
+    Args:
+        spec: the scene.
+        robot: what to add.
+        at: of the base's frame, m.
+        grips: the fingers move; else they are closed and rigid.
     """
     base = spec.worldbody.add_body(name=f"{robot.name}/base", pos=at)
     for shape in robot.base.shapes:
@@ -21,10 +34,14 @@ def add_arm(spec: mujoco.MjSpec, robot: ArmDescription, at: tuple[float, float, 
     body = base
     for joint in robot.joints:
         body = _add_joint(spec, body, joint, f"{robot.name}/{joint.name}")
+    for shape in robot.gripper.palm_shapes if grips else robot.gripper.closed_shapes:
+        add_shape(body, shape)
     name = f"{robot.name}/tool_tip"
-    body.add_site(name=name, pos=robot.tool_tip_m, size=[0.008] * 3, rgba=(0.95, 0.55, 0.1, 1))
+    body.add_site(name=name, pos=robot.tool_tip_m, size=[0.008] * 3, rgba=(0.95, 0.55, 0.1, 0 if grips else 1))
     for previous, following in _touching(robot):
         spec.add_exclude(bodyname1=f"{robot.name}/{previous}", bodyname2=f"{robot.name}/{following}")
+    if grips:
+        add_gripper(spec, body, robot)
 
 
 def _add_joint(spec: mujoco.MjSpec, parent: mujoco.MjsBody, joint: Joint, name: str) -> mujoco.MjsBody:

@@ -15,6 +15,11 @@ _GEOM_TYPE = {
     "cylinder": mujoco.mjtGeom.mjGEOM_CYLINDER,
 }
 
+_INTEGRATOR = {
+    "implicitfast": mujoco.mjtIntegrator.mjINT_IMPLICITFAST,
+    "rk4": mujoco.mjtIntegrator.mjINT_RK4,
+}
+
 
 def new_scene(control: Control) -> mujoco.MjSpec:
     """Return an empty scene with the control's time step, light and materials."""
@@ -22,7 +27,7 @@ def new_scene(control: Control) -> mujoco.MjSpec:
     spec.compiler.degree = False
     spec.compiler.autolimits = True
     spec.option.timestep = control.timestep_s
-    spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    spec.option.integrator = _INTEGRATOR[control.integrator]
     spec.option.iterations = 10
     spec.option.ls_iterations = 10
     for name, rgba in _RGBA.items():
@@ -65,9 +70,35 @@ def add_marker(spec: mujoco.MjSpec, name: str, radius_m: float) -> None:
     )
 
 
-def add_shape(body: mujoco.MjsBody, shape: Shape) -> None:
-    """Add a shape without mass, which the body states by itself."""
+def add_disc(spec: mujoco.MjSpec, name: str, radius_m: float) -> None:
+    """Add a flat mark that touches nothing and lies where its mocap_pos says."""
+    marker = spec.worldbody.add_body(name=name, mocap=True)
+    marker.add_geom(
+        type=mujoco.mjtGeom.mjGEOM_CYLINDER,
+        size=[radius_m, 0.0005, 0],
+        rgba=(0.95, 0.30, 0.20, 0.9),
+        contype=0,
+        conaffinity=0,
+    )
+
+
+def add_cube(spec: mujoco.MjSpec, name: str, edge_m: float, mass_kg: float) -> None:
+    """Add a free cube that lies on the ground at the origin."""
+    body = spec.worldbody.add_body(name=name, pos=[0, 0, 0.5 * edge_m])
+    body.add_freejoint(name=name)
     body.add_geom(
+        name=name,
+        type=mujoco.mjtGeom.mjGEOM_BOX,
+        size=[0.5 * edge_m] * 3,
+        mass=mass_kg,
+        friction=[0.7, 0.005, 0.0001],
+        rgba=(0.95, 0.72, 0.12, 1.0),
+    )
+
+
+def add_shape(body: mujoco.MjsBody, shape: Shape) -> mujoco.MjsGeom:
+    """Add a shape without mass, which the body states by itself."""
+    return body.add_geom(
         type=_GEOM_TYPE[shape.type],
         fromto=[*shape.from_m, *shape.to_m],
         size=[shape.radius_m, 0, 0],

@@ -51,8 +51,8 @@ class ArmReach(Task):
 
     def build(self) -> mujoco.MjSpec:
         """Put the arm on its table, with a marker for the goal."""
-        robot = load_description("arm")
-        spec = new_scene(robot.control)
+        robot, (role,) = load_description("arm"), self.roles
+        spec = new_scene(role.control)
         add_ground(spec, "table")
         add_arm(spec, robot)
         add_marker(spec, "goal", radius_m=0.02)

@@ -84,6 +84,14 @@ class Task(ABC):
             ValueError: they do not; the message begins with `environment parameter <name>: `.
         """
 
+    def vary(self, rows: np.ndarray, parameters: Mapping[str, np.ndarray]) -> None:  # noqa: B027
+        """Write what the task's own environment parameters change in the model of some rows; most change nothing.
+
+        Args:
+            rows: which; their episodes begin, or come back from a checkpoint.
+            parameters: name -> value in each row's episode, (num_rows,).
+        """
+
     @abstractmethod
     def reset(self, rows: np.ndarray, episodes: Iterable[Episode]) -> None:
         """Write a random start state into `rows`, which MuJoCo has just reset, each from its own episode."""

@@ -1,0 +1,93 @@
+"""What tasks of an arm with moving fingers have in common: its state in a batch of scenes, read and written."""
+
+import mujoco
+import numpy as np
+from mujoco.batch import Batch
+
+from unity_env.sim.description import ArmDescription
+from unity_env.sim.model.gripper import FINGERS
+from unity_env.sim.tasks.task import ALL_ROWS, Rows
+
+Array = np.ndarray
+
+
+class ArmInScene:
+    """The arm in every row's scene, whatever else stands there.
+
+    Args:
+        robot: the arm; it commands its joints and its gripper.
+        batch: whose models were built with `add_arm(..., grips=True)` and `add_finger_sensors`.
+    """
+
+    def __init__(self, robot: ArmDescription, batch: Batch) -> None:
+        self.robot = robot
+        model, name = batch.get_model(0), self.robot.name
+        joints = [f"{name}/{joint.name}" for joint in self.robot.joints]
+        fingers = [f"{name}/{finger}" for finger in FINGERS]
+        self.qpos = np.concatenate([model.joint(joint).qposadr for joint in joints])
+        self.qvel = np.concatenate([model.joint(joint).dofadr for joint in joints])
+        self._finger_qpos = np.concatenate([model.joint(finger).qposadr for finger in fingers])
+        self._drives = np.array([model.actuator(actuator).id for actuator in [*joints, f"{name}/gripper"]])
+        self._sensed = np.concatenate([np.arange(3) + model.sensor(finger).adr for finger in fingers])
+        self._tip = model.site(f"{name}/tool_tip").id
+        self._pos, self._vel, self._control = batch.bind("qpos"), batch.bind("qvel"), batch.bind("ctrl")
+        self._torque, self._sensors = batch.bind("qfrc_actuator"), batch.bind("sensordata")
+        self._site_pos, self._site_mat = batch.bind("site_xpos"), batch.bind("site_xmat")
+        self._force_range = robot.components["finger_force"].limit
+        gripper = self.robot.gripper
+        self._scale = np.append(self.robot.joint_array("max_velocity_rad_s"), gripper.stroke_m / 2.0)
+        self._offset = np.append(np.zeros(len(joints)), gripper.stroke_m / 2.0)
+
+    def start(self, rows: Array, joint_pos: Array) -> None:
+        """Let rows start at rest, (rows, joints) rad, with the gripper open."""
+        self._pos[np.ix_(rows, self.qpos)] = joint_pos
+        self._pos[np.ix_(rows, self._finger_qpos)] = self.robot.gripper.stroke_m
+        self._control[np.ix_(rows, self._drives)] = self._offset * 2.0
+
+    def act(self, command: Array) -> None:
+        """Turn commands in [-1, 1], (num_rows, joints + 1), into joint velocities and a finger position."""
+        self._control[:, self._drives] = command * self._scale + self._offset
+
+    def tool_pos(self, rows: Rows = ALL_ROWS) -> Array:
+        """Return where the tool tip is, (rows, 3), m."""
+        pos: Array = self._site_pos[rows, self._tip]
+        return pos
+
+    def tool_rotation(self, rows: Rows = ALL_ROWS) -> Array:
+        """Return the tool's axes as columns, (rows, 3, 3)."""
+        axes: Array = self._site_mat[rows, self._tip].reshape(-1, 3, 3)
+        return axes
+
+    def contact_forces(self, rows: Rows = ALL_ROWS) -> Array:
+        """Return what each finger exerts on the sensed body, world frame, (rows, 2, 3), N."""
+        force: Array = self._sensors[rows][:, self._sensed].reshape(-1, 2, 3)
+        return force
+
+    def finger_force(self, rows: Rows = ALL_ROWS) -> Array:
+        """Return how hard each finger presses inwards, along the gripper's axis, (rows, 2), N, within its range."""
+        axis = self.tool_rotation(rows) @ np.array(self.robot.gripper.axis)
+        along = np.einsum("nfk,nk->nf", self.contact_forces(rows), axis)
+        inward: Array = np.clip(along * [-side for side in FINGERS.values()], *self._force_range)
+        return inward
+
+    def components(self, rows: Rows) -> dict[str, Array]:
+        """Measure the arm itself: component name -> (rows, size)."""
+        rotation = self.tool_rotation(rows)
+        return {
+            "joint_pos": self._pos[rows][:, self.qpos],
+            "joint_vel": self._vel[rows][:, self.qvel],
+            "joint_torque": self._torque[rows][:, self.qvel],
+            "tool_pos": self.tool_pos(rows),
+            "tool_axis": rotation[:, :, 2],
+            "tool_down": -rotation[:, 2, 2:],
+            "finger_opening": self._pos[rows][:, self._finger_qpos].sum(axis=1, keepdims=True),
+            "finger_force": self.finger_force(rows),
+        }
+
+
+def home_tip(model: mujoco.MjModel, arm: ArmInScene, joint_pos: Array) -> Array:
+    """Return where the tool tip is in a pose, (3,), m."""
+    data = mujoco.MjData(model)
+    data.qpos[arm.qpos] = joint_pos
+    mujoco.mj_kinematics(model, data)
+    return np.array(data.site(f"{arm.robot.name}/tool_tip").xpos)

@@ -1,0 +1,197 @@
+"""arm_pick_place: pick a cube up from the table, put it down at a goal on the table, let go."""
+
+import math
+from collections.abc import Iterable, Mapping
+
+import mujoco
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from unity_env.sim.description import Interval, load_description
+from unity_env.sim.model.arm import add_arm
+from unity_env.sim.model.gripper import add_finger_sensors
+from unity_env.sim.model.scene import add_cube, add_disc, add_ground, new_scene
+from unity_env.sim.tasks.arm_parts import ArmInScene
+from unity_env.sim.tasks.task import ALL_ROWS, Episode, Rows, Task, View
+
+Array = np.ndarray
+CUBE = "cube"
+
+
+class Parameters(BaseModel):
+    """The numbers of tasks.arm_pick_place.parameters in robots/arm.yaml."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    goal_tolerance_m: float
+    still_m_s: float
+    lift_m: float
+    release_m: float
+    grip_n: float
+    hold_s: float
+    home_rad: tuple[float, ...]
+    start_noise_rad: float
+    radius_m: Interval
+    azimuth_rad: Interval
+    goal_clearance_m: float
+    out_of_reach_m: float
+
+
+class ArmPickPlace(Task):
+    """Grasp, lift, carry, put down, let go; success ends the episode, and so does a cube out of reach."""
+
+    view = View(lookat=(0.22, 0.02, 0.18), distance=1.45, azimuth=132.0, elevation=-24.0)
+
+    def __init__(self, name: str, num_rows: int, threads: int) -> None:
+        super().__init__(name, num_rows, threads)
+        (self.role,) = self.roles
+        self.arm = ArmInScene(load_description("arm"), self.batch)
+        self.parameters = Parameters.model_validate(self.role.task.parameters)
+        cube = self.model.joint(CUBE)
+        self._cube_qpos = int(cube.qposadr[0]) + np.arange(7)
+        self._cube_qvel = int(cube.dofadr[0]) + np.arange(3)
+        self._cube_id, self._geom_id = self.model.body(CUBE).id, self.model.geom(CUBE).id
+        self._goal_id = self.model.body("goal").mocapid[0]
+        self._pos, self._vel = self.batch.bind("qpos"), self.batch.bind("qvel")
+        self._body_pos, self._body_mat = self.batch.bind("xpos"), self.batch.bind("xmat")
+        self._mocap_pos = self.batch.bind("mocap_pos")
+        self._period_s = self.role.control.period_s
+        self._hold_steps = int(np.ceil(self.parameters.hold_s / self._period_s))
+        self._size = np.full(num_rows, self.role.task.environment_parameters["cube_size"].default)
+        self.memory = {"lifted": np.zeros(num_rows, dtype=bool), "held_steps": np.zeros(num_rows, dtype=np.int64)}
+
+    def build(self) -> mujoco.MjSpec:
+        """Put the arm on its table, with a cube and a disc that marks the goal."""
+        robot, (role,) = load_description("arm"), self.roles
+        spec = new_scene(role.control)
+        add_ground(spec, "table")
+        add_arm(spec, robot, grips=True)
+        own = role.task.environment_parameters
+        add_cube(spec, CUBE, own["cube_size"].default, own["cube_mass"].default)
+        add_finger_sensors(spec, robot, CUBE)
+        add_disc(spec, "goal", Parameters.model_validate(role.task.parameters).goal_tolerance_m)
+        return spec
+
+    def vary(self, rows: Array, parameters: Mapping[str, Array]) -> None:
+        """Give the rows' cubes their size and mass."""
+        size, mass = parameters["cube_size"][rows], parameters["cube_mass"][rows]
+        self._size[rows] = size
+        own = self.role.task.environment_parameters
+        varied = (size != own["cube_size"].default).any() or (mass != own["cube_mass"].default).any()
+        if not (varied or self.batch.expanded("geom_size") is not None):
+            return
+        half = 0.5 * size[:, None]
+        self.batch.expand("geom_size")[rows, self._geom_id] = half
+        self.batch.expand("geom_aabb").reshape(self.num_rows, -1, 6)[rows, self._geom_id, 3:] = half
+        self.batch.expand("geom_rbound")[rows, self._geom_id] = math.sqrt(3.0) * half[:, 0]
+        self.batch.expand("body_mass")[rows, self._cube_id] = mass
+        self.batch.expand("body_inertia")[rows, self._cube_id] = (mass * size**2 / 6.0)[:, None]
+        self.batch.set_const(ids=rows)
+
+    def reset(self, rows: Array, episodes: Iterable[Episode]) -> None:
+        """Start near the home pose, at rest, with a cube and a goal on the table."""
+        for row, episode in zip(rows.tolist(), episodes, strict=True):
+            joint_pos, cube, yaw, goal = self._start(episode)
+            self.arm.start(np.array([row]), joint_pos[None])
+            half_size = 0.5 * episode.parameters["cube_size"]
+            turn = (math.cos(0.5 * yaw), 0.0, 0.0, math.sin(0.5 * yaw))
+            self._pos[row, self._cube_qpos] = (*cube, half_size, *turn)
+            self._mocap_pos[row, self._goal_id] = (*goal, 0.0)
+        for remembered in self.memory.values():
+            remembered[rows] = 0
+
+    def _start(self, episode: Episode) -> tuple[Array, tuple[float, float], float, tuple[float, float]]:
+        """Draw joint angles, the cube's place and its yaw, the goal's place."""
+        rng, noise = episode.rng, self.parameters.start_noise_rad
+        joint_pos = np.array(self.parameters.home_rad) + rng.uniform(-noise, noise, len(self.parameters.home_rad))
+        yaw = rng.uniform(-math.pi, math.pi)
+        cube = self.sample_place(rng, episode.parameters["cube_spread"])
+        while True:
+            goal = self.sample_place(rng, 1.0)
+            if self.parameters.goal_clearance_m <= math.dist(cube, goal) <= episode.parameters["goal_distance"]:
+                return joint_pos, cube, yaw, goal
+
+    def sample_place(self, rng: np.random.Generator, spread: float) -> tuple[float, float]:
+        """Draw a place on the table, uniform in a part of the described sector, m.
+
+        Args:
+            rng: where the numbers come from.
+            spread: the part's width and depth, as fractions of the sector's, about its middle.
+        """
+        inner, outer = (bound**2 for bound in self.parameters.radius_m)
+        right, left = self.parameters.azimuth_rad
+        along, about = (0.5 + spread * (rng.random(2) - 0.5)).tolist()
+        radius, azimuth = math.sqrt(inner + (outer - inner) * along), right + (left - right) * about
+        return radius * math.cos(azimuth), radius * math.sin(azimuth)
+
+    def act(self, commands: Mapping[str, Array]) -> None:
+        """Command joint velocities and the gap of the fingers."""
+        self.arm.act(commands[self.role.behavior])
+
+    def after_physics(self) -> Array:
+        """Remember whether the cube was lifted and how long it has lain placed; tell whose episode has ended."""
+        cube = self._measure_cube(ALL_ROWS)
+        lifted, held = self.memory["lifted"], self.memory["held_steps"]
+        lifted |= (cube["grasped"][:, 0] > 0) & (cube["cube_height"][:, 0] >= self.parameters.lift_m)
+        still = np.linalg.norm(cube["cube_vel"], axis=1) <= self.parameters.still_m_s
+        held += 1
+        held *= still & lifted & self._at_goal(cube) & (cube["released"][:, 0] > 0)
+        out_of_reach = np.hypot(*cube["cube_pos"][:, :2].T) > self.parameters.out_of_reach_m
+        ended: Array = out_of_reach | (held >= self._hold_steps)
+        return ended
+
+    def success(self) -> dict[str, Array]:
+        """Placed, at rest and released for `hold_s`."""
+        return {self.role.behavior: self.memory["held_steps"] >= self._hold_steps}
+
+    def components(self, rows: Rows) -> dict[str, dict[str, Array]]:
+        """Measure the components of robots/arm.yaml that arm_pick_place uses."""
+        cube = self._measure_cube(rows)
+        lifted = self.memory["lifted"][rows]
+        remembered = {
+            "lifted": lifted[:, None],
+            "placed": (lifted & self._at_goal(cube))[:, None],
+            "hold_time": self.memory["held_steps"][rows, None] * self._period_s,
+        }
+        return {self.role.behavior: self.arm.components(rows) | cube | remembered}
+
+    def _at_goal(self, cube: Mapping[str, Array]) -> Array:
+        at_goal: Array = cube["cube_goal_distance"][:, 0] <= self.parameters.goal_tolerance_m
+        return at_goal
+
+    def _measure_cube(self, rows: Rows) -> dict[str, Array]:
+        """Measure the cube, beside the tool and the goal."""
+        size = self._size[rows, None]
+        pos = self._body_pos[rows, self._cube_id]
+        goal = self._mocap_pos[rows, self._goal_id] + 0.5 * size * (0.0, 0.0, 1.0)
+        tool_cube, rotation = pos - self.arm.tool_pos(rows), self.arm.tool_rotation(rows)
+        tool_cube_distance = np.linalg.norm(tool_cube, axis=1, keepdims=True)
+        touched = np.abs(self.arm.contact_forces(rows)).sum(axis=(1, 2))[:, None] > 0
+        axis = rotation @ np.array(self.arm.robot.gripper.axis)
+        return {
+            "cube_pos": pos,
+            "cube_vel": self._vel[rows][:, self._cube_qvel],
+            "cube_size": size,
+            "cube_height": pos[:, 2:] - 0.5 * size,
+            "cube_tool": np.einsum("nij,ni->nj", rotation, tool_cube),
+            "cube_turn": turn_between(axis, self._body_mat[rows, self._cube_id].reshape(-1, 3, 3)),
+            "goal_cube": goal - pos,
+            "tool_cube_distance": tool_cube_distance,
+            "cube_goal_distance": np.linalg.norm(goal - pos, axis=1, keepdims=True),
+            "grasped": (self.arm.finger_force(rows) >= self.parameters.grip_n).all(axis=1, keepdims=True),
+            "released": ~touched & (tool_cube_distance >= self.parameters.release_m),
+        }
+
+
+def turn_between(axis: Array, cube: Array) -> Array:
+    """Return sine and cosine of 4 times the angle about the vertical from an axis to a side of a cube, (N, 2).
+
+    Args:
+        axis: (N, 3).
+        cube: the cube's axes as columns, (N, 3, 3); the most upright one is left out.
+    """
+    rows = np.arange(len(cube))
+    upright = np.abs(cube[:, 2]).argmax(axis=1)
+    side = cube[rows, :, (upright + 1) % 3]
+    turn = 4.0 * (np.arctan2(side[:, 1], side[:, 0]) - np.arctan2(axis[:, 1], axis[:, 0]))
+    return np.stack([np.sin(turn), np.cos(turn)], axis=1)
