@@ -11,6 +11,7 @@ TERMS: dict[str, Term] = {
     "success": Term(common.success, kind="event", range=(0, 1), unit="1"),
     "reach": Term(common.reach, kind="per_step", range=(0, 1), unit="1"),
     "progress": Term(common.progress, kind="per_step", range=(-inf, inf), unit="m"),
+    "change": Term(common.change, kind="potential", range=(-1, 1), unit="1"),
     "action_rate": Term(common.action_rate, kind="per_step", range=(0, inf), unit="1"),
     "joint_vel": Term(common.joint_vel, kind="per_step", range=(0, inf), unit="rad^2/s^2"),
     "grasp_reach": Term(arm.grasp_reach, kind="potential", range=(-1, 1), unit="1"),

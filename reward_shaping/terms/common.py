@@ -59,6 +59,20 @@ def progress(goal_distance_before: Array, goal_distance: Array) -> Array:
     return made
 
 
+def change(state_before: Array, state: Array) -> Array:
+    """Pay 1 when a state begins and charge 1 when it ends, so that waiting in it earns nothing.
+
+    Args:
+        state_before: (N, 1), 0 or 1.
+        state: (N, 1), 0 or 1.
+
+    Returns:
+        (N,).
+    """
+    changed: Array = state[:, 0].astype(float) - state_before[:, 0]
+    return changed
+
+
 def action_rate(action: Array, previous_action: Array) -> Array:
     """Measure jerky control: |a - a_previous|^2.
 

@@ -70,6 +70,29 @@ def add_goal(spec: mujoco.MjSpec, radius_m: float) -> None:
         _decorate(body, _CYLINDER, (radius_m * radius, height, 0.0), (0.0, 0.0, height), rgba)
 
 
+def add_table(
+    spec: mujoco.MjSpec, centre_m: tuple[float, float], half_width_m: float, height_m: float, pedestal_m: float
+) -> None:
+    """Add a square table on a round pedestal; a lidar sees the pedestal."""
+    slab, wood = 0.015, (0.80, 0.66, 0.48, 1.0)
+    spec.worldbody.add_geom(
+        name="table",
+        type=_BOX,
+        size=(half_width_m, half_width_m, slab),
+        pos=(*centre_m, height_m - slab),
+        rgba=wood,
+    )
+    half = 0.5 * height_m - slab
+    spec.worldbody.add_geom(
+        name="pedestal",
+        type=_CYLINDER,
+        size=(pedestal_m, half, 0.0),
+        pos=(*centre_m, half),
+        rgba=(0.72, 0.71, 0.69, 1.0),
+        group=1,
+    )
+
+
 def add_person(spec: mujoco.MjSpec, radius_m: float) -> None:
     """Add a figure `person` that looks along x and collides as a cylinder; mocap_pos and mocap_quat move it."""
     body = spec.worldbody.add_body(name="person", mocap=True)

@@ -17,6 +17,9 @@ class ArmInScene:
     Args:
         robot: the arm; it commands its joints and its gripper.
         batch: whose models were built with `add_arm(..., grips=True)` and `add_finger_sensors`.
+
+    Attributes:
+        origin: of the frame of the arm's base in the room, which is not turned, (3,), m.
     """
 
     def __init__(self, robot: ArmDescription, batch: Batch) -> None:
@@ -29,6 +32,7 @@ class ArmInScene:
         self._finger_qpos = np.concatenate([model.joint(finger).qposadr for finger in fingers])
         self._drives = np.array([model.actuator(actuator).id for actuator in [*joints, f"{name}/gripper"]])
         self._sensed = np.concatenate([np.arange(3) + model.sensor(finger).adr for finger in fingers])
+        self.origin = np.array(model.body(f"{name}/base").pos)
         self._tip = model.site(f"{name}/tool_tip").id
         self._pos, self._vel, self._control = batch.bind("qpos"), batch.bind("qvel"), batch.bind("ctrl")
         self._torque, self._sensors = batch.bind("qfrc_actuator"), batch.bind("sensordata")
@@ -49,8 +53,8 @@ class ArmInScene:
         self._control[:, self._drives] = command * self._scale + self._offset
 
     def tool_pos(self, rows: Rows = ALL_ROWS) -> Array:
-        """Return where the tool tip is, (rows, 3), m."""
-        pos: Array = self._site_pos[rows, self._tip]
+        """Return where the tool tip is, (rows, 3), m, in the frame of the arm's base."""
+        pos: Array = self._site_pos[rows, self._tip] - self.origin
         return pos
 
     def tool_rotation(self, rows: Rows = ALL_ROWS) -> Array:

@@ -1,0 +1,87 @@
+"""A cube that an arm grasps, in a batch of scenes: where it is, beside the tool and the goal."""
+
+import numpy as np
+from mujoco.batch import Batch
+
+from unity_env.sim.tasks.arm_parts import ArmInScene
+from unity_env.sim.tasks.task import Rows
+
+Array = np.ndarray
+
+
+class CubeInScene:
+    """The cube in every row's scene; positions are in the frame of the arm's base.
+
+    Args:
+        name: of its body, its joint and its geom.
+        batch: the simulations.
+        arm: that grasps it.
+        grip_n: force of each finger from which on the cube counts as grasped, N.
+        release_m: distance from tool tip to cube from which on it counts as released, m.
+    """
+
+    def __init__(self, name: str, batch: Batch, arm: ArmInScene, grip_n: float, release_m: float) -> None:
+        model = batch.get_model(0)
+        self._arm, self._grip_n, self._release_m = arm, grip_n, release_m
+        joint = model.joint(name)
+        self._qpos = int(joint.qposadr[0]) + np.arange(7)
+        self._qvel = int(joint.dofadr[0]) + np.arange(3)
+        self.body_id, self.geom_id = model.body(name).id, model.geom(name).id
+        self._pos, self._vel = batch.bind("qpos"), batch.bind("qvel")
+        self._body_pos, self._body_mat = batch.bind("xpos"), batch.bind("xmat")
+
+    def place(self, row: int, pos: Array, yaw: float) -> None:
+        """Let the cube of a row lie at `pos`, (3,), m, turned about the vertical by `yaw`, rad."""
+        turn = (np.cos(0.5 * yaw), 0.0, 0.0, np.sin(0.5 * yaw))
+        self._pos[row, self._qpos] = (*(pos + self._arm.origin), *turn)
+
+    def pos(self, rows: Rows) -> Array:
+        """Return the cube's centre, (rows, 3), m."""
+        centre: Array = self._body_pos[rows, self.body_id] - self._arm.origin
+        return centre
+
+    def vel(self, rows: Rows) -> Array:
+        """Return the velocity of the cube's centre, (rows, 3), m/s."""
+        velocity: Array = self._vel[rows][:, self._qvel]
+        return velocity
+
+    def components(self, rows: Rows, size: Array, goal: Array) -> dict[str, Array]:
+        """Measure the cube.
+
+        Args:
+            rows: which.
+            size: length of its edges, (rows, 1), m.
+            goal: where its centre should be, (rows, 3), m.
+        """
+        arm, pos = self._arm, self.pos(rows)
+        tool_cube, rotation = pos - arm.tool_pos(rows), arm.tool_rotation(rows)
+        tool_cube_distance = np.linalg.norm(tool_cube, axis=1, keepdims=True)
+        touched = np.abs(arm.contact_forces(rows)).sum(axis=(1, 2))[:, None] > 0
+        axis = rotation @ np.array(arm.robot.gripper.axis)
+        return {
+            "cube_pos": pos,
+            "cube_vel": self.vel(rows),
+            "cube_size": size,
+            "cube_height": pos[:, 2:] - 0.5 * size,
+            "cube_tool": np.einsum("nij,ni->nj", rotation, tool_cube),
+            "cube_turn": turn_between(axis, self._body_mat[rows, self.body_id].reshape(-1, 3, 3)),
+            "goal_cube": goal - pos,
+            "tool_cube_distance": tool_cube_distance,
+            "cube_goal_distance": np.linalg.norm(goal - pos, axis=1, keepdims=True),
+            "grasped": (arm.finger_force(rows) >= self._grip_n).all(axis=1, keepdims=True),
+            "released": ~touched & (tool_cube_distance >= self._release_m),
+        }
+
+
+def turn_between(axis: Array, cube: Array) -> Array:
+    """Return sine and cosine of 4 times the angle about the vertical from an axis to a side of a cube, (N, 2).
+
+    Args:
+        axis: (N, 3).
+        cube: the cube's axes as columns, (N, 3, 3); the most upright one is left out.
+    """
+    rows = np.arange(len(cube))
+    upright = np.abs(cube[:, 2]).argmax(axis=1)
+    side = cube[rows, :, (upright + 1) % 3]
+    turn = 4.0 * (np.arctan2(side[:, 1], side[:, 0]) - np.arctan2(axis[:, 1], axis[:, 0]))
+    return np.stack([np.sin(turn), np.cos(turn)], axis=1)
