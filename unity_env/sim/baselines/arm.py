@@ -78,7 +78,7 @@ def reach(env: SimEnv) -> dict[str, Callable[[Components], Array]]:
 
 def pick_place(env: SimEnv) -> dict[str, Callable[[Components], Array]]:
     """Go above the cube, down, close, lift, carry, lower, open, go up."""
-    (role,) = env.task.roles
+    role = env.task.role_of("arm")
     kinematics = Kinematics(load_description("arm"), env.num_areas)
 
     def control(components: Components) -> Array:

@@ -13,6 +13,7 @@ Components = Mapping[str, Array]
 _COURSES = np.linspace(-np.pi, np.pi, 96, endpoint=False)  # what may be steered, rad, 0 = forward
 _MARGIN_M = 0.09  # beside the chassis
 _LOOK_AHEAD_M = 1.6
+_THERE = 0.6  # of the goal's tolerance: stop
 _TURN_GAIN = 3.0  # 1/s, yaw velocity per bearing
 _ROUNDABOUT = 0.35  # what a radian off the goal's bearing is worth, in look-aheads
 _WHEEL_ROUND = 0.06  # what a radian away from straight ahead is worth: keeps to a course once taken
@@ -20,8 +21,9 @@ _WHEEL_ROUND = 0.06  # what a radian away from straight ahead is worth: keeps to
 
 def go_to_goal(env: SimEnv) -> dict[str, Callable[[Components], Array]]:
     """Steer the free course that is nearest to the goal's bearing; slow down before obstacles and at the goal."""
-    robot = load_description("mobile")
+    robot, role = load_description("mobile"), env.task.role_of("mobile")
     scale, rays = robot.action_scale("velocity_target"), robot.ray_angles_rad
+    there = _THERE * float(role.task.parameters["goal_tolerance_m"])  # type: ignore[arg-type]  # one number
 
     def control(components: Components) -> Array:
         distance, bearing = components["goal_distance"][:, 0], components["goal_bearing"][:, 0]
@@ -30,12 +32,12 @@ def go_to_goal(env: SimEnv) -> dict[str, Callable[[Components], Array]]:
         worth = np.minimum(free, way[:, None]) / _LOOK_AHEAD_M
         worth -= _ROUNDABOUT * np.abs(_wrapped(_COURSES - bearing[:, None])) + _WHEEL_ROUND * np.abs(_COURSES)
         best = worth.argmax(axis=1)
-        course = np.where(distance < 0.15, 0.0, _COURSES[best])
+        course = np.where(distance < 1.25 * there, 0.0, _COURSES[best])
         room = np.take_along_axis(free, best[:, None], axis=1)[:, 0]
         speed = np.minimum(1.4 * np.minimum(room, distance), scale[0]) * np.maximum(np.cos(course), 0.0) ** 2
-        return _command(np.where(distance < 0.12, 0.0, speed), _TURN_GAIN * course, scale)
+        return _command(np.where(distance < there, 0.0, speed), _TURN_GAIN * course, scale)
 
-    return {env.task.roles[0].behavior: control}
+    return {role.behavior: control}
 
 
 def follow(env: SimEnv) -> dict[str, Callable[[Components], Array]]:

@@ -52,7 +52,7 @@ class BaseNumbers(BaseModel):
 
     room_half_width_m: float
     dock_m: Interval
-    dock_tolerance_m: float
+    goal_tolerance_m: float
     stop_velocity_m_s: float
     start_clearance_m: float
     shortest_way_m: float
@@ -101,7 +101,7 @@ class Playroom(Task):
         add_mobile(spec, self.base_robot)
         add_cube(spec, TOY, numbers.toy_size_m, numbers.toy_mass_kg)
         add_finger_sensors(spec, self.arm_robot, TOY)
-        add_goal(spec, self.of_base.dock_tolerance_m)
+        add_goal(spec, self.of_base.goal_tolerance_m)
         spec.body("goal").pos = (*self.of_base.dock_m, 0.0)
         return spec
 
@@ -145,7 +145,7 @@ class Playroom(Task):
         memory["lifted"] |= (toy["grasped"][:, 0] > 0) & (toy["cube_height"][:, 0] >= self.of_arm.lift_m)
         memory["placed"][:] = memory["lifted"] & self._on_tray(toy)
         offset = self._dock - self.base.position(ALL_ROWS)
-        near = np.einsum("ij,ij->i", offset, offset) <= self.of_base.dock_tolerance_m**2
+        near = np.einsum("ij,ij->i", offset, offset) <= self.of_base.goal_tolerance_m**2
         still = self.base.speed_squared() <= self.of_base.stop_velocity_m_s**2
         memory["docked"][:] = near & still & ~self.base.collided()
         held = memory["held_steps"]

@@ -65,6 +65,10 @@ class Task(ABC):
         self.batch = Batch(self.build().compile(), num_rows, threads, persistent=True)
         self.memory: dict[str, np.ndarray] = {}
 
+    def role_of(self, robot: str) -> Role:
+        """Return the part of a robot in the task."""
+        return next(role for role in self.roles if role.robot.name == robot)
+
     @cached_property
     def model(self) -> mujoco.MjModel:
         """The model that all rows share but for their randomised fields."""
