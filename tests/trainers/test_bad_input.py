@@ -144,7 +144,7 @@ def test_a_wrong_value_is_refused_with_its_line(here: Path, key: str, value: Any
         ("env_settings.seed", 2**70, ["seed"]),
         ("env_settings.sim_threads", -1, ["greater than or equal to 0"]),
         ("engine_settings.time_scale", 0.0, ["greater than 0"]),
-        ("environment_parameters.mass", 2.0, ["mass", "none of that name", "mass_scale"]),
+        ("environment_parameters.mass", 2.0, ["mass", "no such environment parameter", "mass_scale"]),
         ("environment_parameters.mass", {"sampler_type": "unifrom"}, ["unifrom"]),
         ("checkpoint_settings.run_id", "../outside", ["pattern", "outside"]),
         ("torch_settings.device", "tpu", ["tpu", "device"]),

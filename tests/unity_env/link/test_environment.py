@@ -170,12 +170,12 @@ def test_a_player_that_leaves_is_noticed_as_stopped(launch: Launch) -> None:
 
 
 def test_a_player_that_hangs_in_a_step_is_given_up_after_the_time_out_and_ended(launch: Launch, tmp_path: Path) -> None:
-    env = launch("hang_in_a_step", timeout_wait=2)
+    env = launch("hang_in_a_step", timeout_wait=6)
     env.reset()
     started = time.monotonic()
-    with pytest.raises(PlayerTimeoutError, match=r"within 2 s(.|\n)*next observations(.|\n)*hangs, or is paused"):
+    with pytest.raises(PlayerTimeoutError, match=r"within 6 s(.|\n)*next observations(.|\n)*hangs, or is paused"):
         steps_until_error(env)
-    assert 2 <= time.monotonic() - started < 8
+    assert 6 <= time.monotonic() - started < 12
     assert_gone(tmp_path)
 
 
@@ -192,13 +192,13 @@ def test_a_handshake_that_stops_names_its_stage_and_leaves_nothing(
     with pytest.raises(
         PlayerTimeoutError, match=rf"{stage}(.|\n)*Likely causes(.|\n)*Last lines of Player-0.log"
     ) as info:
-        launch(script, timeout_wait=3)
+        launch(script, timeout_wait=6)
     assert isinstance(info.value, UnityTimeOutException)
     assert_gone(tmp_path)
 
 
 def test_a_scene_that_never_asks_for_a_decision_is_told_to_add_a_decision_requester(launch: Launch) -> None:
-    env = launch("hang_after_reset", timeout_wait=3)
+    env = launch("hang_after_reset", timeout_wait=6)
     with pytest.raises(PlayerTimeoutError, match=r"first observations(.|\n)*DecisionRequester(.|\n)*Behavior Type"):
         env.reset()
 
@@ -228,7 +228,7 @@ def test_a_message_that_cannot_be_right_closes_the_link(
 
 
 def test_a_player_that_neither_quits_nor_obeys_is_killed(launch: Launch, tmp_path: Path) -> None:
-    env = launch("serve_and_stay", timeout_wait=2)
+    env = launch("serve_and_stay", timeout_wait=6)
     env.reset()
     env.close()
     assert_gone(tmp_path)
@@ -239,10 +239,10 @@ def test_a_player_that_neither_quits_nor_obeys_is_killed_also_where_a_script_sta
     script.write_text(f'#!/bin/sh\n"{write_build(tmp_path)}.x86_64" "$@"\nexit $?\n')
     script.chmod(0o755)
     args = ["--script", "serve_and_stay"]
-    env = UnityPlayer(str(script), timeout_wait=2, log_folder=str(tmp_path), additional_args=args)
+    env = UnityPlayer(str(script), timeout_wait=6, log_folder=str(tmp_path), additional_args=args)
     env.reset()
     env.close()
-    assert wait_until(lambda: not processes_with(tmp_path), 2)
+    assert wait_until(lambda: not processes_with(tmp_path), 6)
 
 
 def test_without_a_log_folder_no_file_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
