@@ -21,6 +21,7 @@ from unity_env.sim.tasks import TASKS
 from unity_env.spaces import action_space, action_tuple
 
 Array = np.ndarray
+LIMIT = 50
 Policy = Callable[[np.random.Generator, int, UnityVectorEnv], Array]
 
 
@@ -35,8 +36,11 @@ class Case(NamedTuple):
         return find_role(self.task, self.behavior)
 
     def make(self, rows: int, seed: int = 0, threads: int = 1, *, randomized: bool = False) -> UnityVectorEnv:
+        """Rows whose episodes end after LIMIT decisions, so that many fit into a short test."""
         parameters = everything_randomized() if randomized else {}
-        return make_rows(self.task, rows, seed, threads, self.behavior, parameters)
+        env = make_rows(self.task, rows, seed, threads, self.behavior, parameters)
+        sim_of(env)._episode_steps = LIMIT
+        return env
 
 
 CASES = [Case(task, role.behavior) for task in sorted(TASKS) for role in all_roles()[task]]
@@ -88,11 +92,6 @@ def full_speed(_: np.random.Generator, t: int, env: UnityVectorEnv) -> Array:
 
 def idle(_: np.random.Generator, __: int, env: UnityVectorEnv) -> Array:
     return zeros(env)
-
-
-def limit_of(case: Case) -> int:
-    role = case.role
-    return round(role.task.episode_s / role.robot.control.period_s)
 
 
 def roll(env: UnityVectorEnv, steps: int, seed: int = 3) -> list[Any]:
@@ -147,9 +146,8 @@ def test_autoreset_mode_is_declared_same_step(case: Case) -> None:
 
 
 @pytest.mark.parametrize("policy", [random_actions, bang_bang, full_speed])
-@each_row_count
-def test_everything_sensed_is_finite_and_inside_its_bounds(case: Case, rows: int, policy: Policy) -> None:
-    env = case.make(rows)
+def test_everything_sensed_is_finite_and_inside_its_bounds(case: Case, policy: Policy) -> None:
+    env = make_rows(case.task, 5, behavior=case.behavior)
     obs, infos = env.reset(seed=1)
     rng = np.random.default_rng(2)
     limits = {part.name: part.limit for part in case.role.sensors["signals"]}
@@ -168,7 +166,7 @@ def test_everything_sensed_is_finite_and_inside_its_bounds(case: Case, rows: int
 
 @each_row_count
 def test_a_seed_fixes_every_bit(case: Case, rows: int) -> None:
-    assert difference(roll(case.make(rows, seed=1), 120), roll(case.make(rows, seed=2), 120)) == ""
+    assert difference(roll(case.make(rows, seed=1), 70), roll(case.make(rows, seed=2), 70)) == ""
 
 
 def test_another_seed_gives_another_start(case: Case) -> None:
@@ -189,17 +187,17 @@ def test_rows_start_differently_and_so_do_successive_episodes(case: Case) -> Non
 @each_randomization
 def test_results_do_not_depend_on_the_number_of_threads(case: Case, randomized: bool) -> None:
     one, two = (case.make(7, threads=threads, randomized=randomized) for threads in (1, 2))
-    assert difference(roll(one, 150), roll(two, 150)) == ""
+    assert difference(roll(one, 80), roll(two, 80)) == ""
 
 
 def test_a_seeded_reset_in_mid_episode_starts_over_completely(case: Case) -> None:
     fresh, used = case.make(3), case.make(3)
-    roll(used, 137, seed=99)
-    assert difference(roll(fresh, 120), roll(used, 120)) == ""
+    roll(used, 57, seed=99)
+    assert difference(roll(fresh, 70), roll(used, 70)) == ""
 
 
 def test_successive_results_share_no_memory(case: Case) -> None:
-    results = roll(case.make(3), 130)
+    results = roll(case.make(3), 2 * LIMIT)
     arrays = [(step, path, a) for step, r in enumerate(results) for path, a in leaves(r) if isinstance(a, Array)]
     for step, path, array in arrays:
         for later, later_path, other in arrays:
@@ -211,7 +209,7 @@ def test_what_was_returned_never_changes_afterwards(case: Case) -> None:
     env = case.make(3)
     rng = np.random.default_rng(0)
     kept: list[tuple[Any, Any]] = []
-    for t in range(2 * limit_of(case) + 5):
+    for t in range(2 * LIMIT + 5):
         result = env.step(random_actions(rng, t, env))
         kept.append((result, [(path, np.array(value)) for path, value in leaves(result)]))
     assert any("final_obs" in result[4] for result, _ in kept)
@@ -273,7 +271,7 @@ def test_a_row_does_not_feel_what_the_other_rows_do(case: Case, randomized: bool
     rngs = [(np.random.default_rng(0), np.random.default_rng(seed)) for seed in (1, 2)]
     for env in (calm, wild):
         env.reset(seed=6)
-    for t in range(2 * limit_of(case) + 10):
+    for t in range(2 * LIMIT + 10):
         told = []
         for env, (rng, other) in zip((calm, wild), rngs, strict=True):
             act_everywhere(env, rng, other)
@@ -290,7 +288,7 @@ def test_a_row_is_the_same_whatever_the_number_of_rows(case: Case) -> None:
     first, _ = alone.reset(seed=6)
     second, _ = among.reset(seed=6)
     rng = np.random.default_rng(0)
-    for t in range(limit_of(case) + 20):
+    for t in range(LIMIT + 20):
         assert first[0].tobytes() == second[0].tobytes(), t
         action = random_actions(rng, t, among)
         first, second = alone.step(action[:1])[0], among.step(action)[0]
@@ -306,7 +304,7 @@ def test_a_rows_kth_episode_starts_the_same_whatever_its_policy_did(case: Case, 
         rng = np.random.default_rng(0)
         drawn = sim_of(env)._randomization.values
         found = [[row.tobytes()] for row in obs]
-        for t in range(2 * limit_of(case) + 2):
+        for t in range(2 * LIMIT + 2):
             obs, _, terminated, truncated, _ = env.step(policy(rng, t, env))
             for row in np.flatnonzero(terminated | truncated):
                 found[row].append(obs[row].tobytes() + b"".join(values[row].tobytes() for values in drawn.values()))
@@ -316,25 +314,32 @@ def test_a_rows_kth_episode_starts_the_same_whatever_its_policy_did(case: Case, 
     assert starts(random_actions) == starts(full_speed)
 
 
-@each_row_count
-def test_a_time_limit_truncates_after_the_described_number_of_decisions(case: Case, rows: int) -> None:
-    env = case.make(rows)
+def test_a_time_limit_truncates_after_the_described_number_of_decisions(case: Case) -> None:
+    env = make_rows(case.task, 2, behavior=case.behavior)
+    described = round(case.role.task.episode_s / case.role.robot.control.period_s)
     env.reset(seed=0)
-    age = np.zeros(rows, dtype=int)
+    age = np.zeros(2, dtype=int)
+    for _ in range(described):
+        _, _, terminated, truncated, _ = env.step(zeros(env))
+        age += 1
+        assert (age[truncated] == described).all()
+        age[terminated | truncated] = 0
+    assert (age < described).all()
+
+
+def test_an_episode_either_ends_or_is_cut_and_then_has_final_sensors(case: Case) -> None:
+    env = case.make(5)
+    env.reset(seed=0)
     cut = 0
     rng = np.random.default_rng(0)
-    for t in range(2 * limit_of(case)):
+    for t in range(2 * LIMIT):
         _, _, terminated, truncated, infos = env.step(random_actions(rng, t, env))
-        age += 1
         assert not (terminated & truncated).any()
-        assert (age[truncated] == limit_of(case)).all()
-        assert ((age < limit_of(case)) | terminated | truncated).all()
         assert ("final_obs" in infos) == bool((terminated | truncated).any())
         if "final_obs" in infos:
             assert (infos["_final_obs"] == (terminated | truncated)).all()
             assert (infos["_final_info"] == (terminated | truncated)).all()
         cut += int(truncated.sum())
-        age[terminated | truncated] = 0
     assert cut > 0
 
 
@@ -344,7 +349,7 @@ def test_the_final_observation_is_the_true_last_state(case: Case) -> None:
     env.reset(seed=4)
     endless.reset(seed=4)
     alone = np.ones(5, dtype=bool)  # rows in their first episode
-    for _ in range(limit_of(case)):
+    for _ in range(LIMIT):
         obs, _, terminated, truncated, infos = env.step(zeros(env))
         true_obs, _, _, _, true_infos = endless.step(zeros(env))
         alone &= ~terminated
@@ -358,7 +363,7 @@ def test_the_final_observation_is_the_true_last_state(case: Case) -> None:
 
 
 @each_randomization
-@pytest.mark.parametrize("steps", [0, 137])
+@pytest.mark.parametrize("steps", [0, 73])
 def test_a_saved_state_continues_bit_for_bit_in_a_fresh_environment(case: Case, steps: int, randomized: bool) -> None:
     env = case.make(5, randomized=randomized)
     roll(env, steps)
@@ -367,14 +372,14 @@ def test_a_saved_state_continues_bit_for_bit_in_a_fresh_environment(case: Case, 
     fresh = case.make(5, seed=12345, threads=2, randomized=randomized)
     fresh.load_state_dict(state)
     rng = np.random.default_rng(5)
-    for t in range(limit_of(case) + 20):
+    for t in range(LIMIT + 20):
         action = random_actions(rng, t, env)
         assert difference(env.step(action), fresh.step(action)) == "", t
 
 
 def test_restoring_a_state_returns_that_moments_observations_and_signals(case: Case) -> None:
     env = case.make(3)
-    obs, _, _, _, infos = roll(env, 137)[-1]
+    obs, _, _, _, infos = roll(env, 73)[-1]
     state = env.state_dict()
     assert state is not None
     restored_obs, restored_infos = case.make(3, seed=9).load_state_dict(state)
