@@ -1,4 +1,4 @@
-"""A scene of two arms, one that is steered and one that chooses, for what a scene of one robot cannot show."""
+"""A scene of two arms, one that is steered and one that chooses, and a puck that slides over the table."""
 
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -19,6 +19,7 @@ from unity_env.sim.tasks.task import Episode, Rows, Task
 
 PAIR, LEFT, RIGHT = "pair", "LeftArm", "RightArm"
 FAR_RAD = 1.0
+PUCK_HALF_M, PUCK_M_S = 0.01, 1.0
 COMPONENTS = ["joint_pos", "joint_vel"]
 CHOICES = [[0.5, 0, 0, 0, 0, 0], [-1, 0, 0, 0, 0, 0], [0, 1, 0, 0, 0, 0], [0, 0, -1, 0.5, 0, 1], [0, 0, 0, 0, -1, 0]]
 
@@ -63,7 +64,8 @@ class Pair(Task):
 
     def __init__(self, name: str, num_rows: int, threads: int) -> None:
         super().__init__(name, num_rows, threads)
-        self._joint_pos, self._joint_vel = self.batch.bind("qpos"), self.batch.bind("qvel")
+        self._joint_pos, self._joint_vel = self.batch.bind("qpos")[:, :12], self.batch.bind("qvel")[:, :12]
+        self._puck_vel = self.batch.bind("qvel")[:, 12:15]
         self._control = self.batch.bind("ctrl")
         self.memory = {"start": np.zeros((num_rows, 2)), "far": np.zeros((num_rows, 2), dtype=bool)}
         self._max_velocity = self._robot(0).joint_array("max_velocity_rad_s")
@@ -73,6 +75,9 @@ class Pair(Task):
         add_ground(spec, "table")
         add_arm(spec, self._robot(0), at=(0.0, 0.9, 0.0))
         add_arm(spec, self._robot(1), at=(0.0, -0.9, 0.0))
+        puck = spec.worldbody.add_body(name="puck", pos=(5.0, 0.0, PUCK_HALF_M))
+        puck.add_freejoint(name="puck")
+        puck.add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, size=[0.05, 0.05, PUCK_HALF_M], mass=0.4)
         return spec
 
     def _robot(self, index: int) -> ArmDescription:
@@ -86,6 +91,7 @@ class Pair(Task):
         self._joint_pos[rows] = home + np.array(spread)
         self.memory["start"][rows] = self._joint_pos[rows][:, [0, 6]]
         self.memory["far"][rows] = False
+        self._puck_vel[rows, 0] = PUCK_M_S
 
     def act(self, commands: Mapping[str, np.ndarray]) -> None:
         for index, role in enumerate(self.roles):

@@ -64,6 +64,7 @@ class BehaviorTrainer:
     def restart(self, obs: Any, infos: Mapping[str, Any]) -> None:
         """Give up the episodes under way: all rows were reset."""
         self.begin(obs, infos)
+        self.algorithm.abandon_episodes()
         self._episodes.restart()
 
     def open_log(self) -> None:

@@ -11,14 +11,17 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
+from benchmarks.determinism import digest, everything_randomized
 from tests.helpers import difference, leaves, make_rows, sim_of
 from tests.pair import LEFT, PAIR, RIGHT, register_pair
 from unity_env import UnityGymEnv, UnityVectorEnv
 from unity_env.sim.env import SimEnv
 from unity_env.sim.role import Role, all_roles, find_role
 from unity_env.sim.tasks import TASKS
+from unity_env.spaces import action_space, action_tuple
 
 Array = np.ndarray
+LIMIT = 50
 Policy = Callable[[np.random.Generator, int, UnityVectorEnv], Array]
 
 
@@ -32,13 +35,18 @@ class Case(NamedTuple):
     def role(self) -> Role:
         return find_role(self.task, self.behavior)
 
-    def make(self, rows: int, seed: int = 0, threads: int = 1) -> UnityVectorEnv:
-        return make_rows(self.task, rows, seed, threads, self.behavior)
+    def make(self, rows: int, seed: int = 0, threads: int = 1, *, randomized: bool = False) -> UnityVectorEnv:
+        """Rows whose episodes end after LIMIT decisions, so that many fit into a short test."""
+        parameters = everything_randomized() if randomized else {}
+        env = make_rows(self.task, rows, seed, threads, self.behavior, parameters)
+        sim_of(env)._episode_steps = LIMIT
+        return env
 
 
 CASES = [Case(task, role.behavior) for task in sorted(TASKS) for role in all_roles()[task]]
 CASES += [Case(PAIR, LEFT), Case(PAIR, RIGHT)]
 pytestmark = pytest.mark.parametrize("case", CASES, ids="-".join)
+each_randomization = pytest.mark.parametrize("randomized", [False, True], ids=["plain", "randomized"])
 each_row_count = pytest.mark.parametrize("rows", [1, 7])
 
 
@@ -47,9 +55,8 @@ def _pair(monkeypatch: pytest.MonkeyPatch) -> None:
     register_pair(monkeypatch)
 
 
-def levels(env: UnityVectorEnv, at: Array) -> Array:
-    """Return actions at these parts of their ranges, 0 to 1, of the shape of a batch of actions."""
-    single = env.single_action_space
+def levels(single: spaces.Space[Any], at: Array) -> Array:
+    """Return actions at these parts, 0 to 1, of the ranges of one agent's actions."""
     if isinstance(single, spaces.MultiDiscrete):
         chosen: Array = np.minimum(at * single.nvec, single.nvec - 1).astype(np.int32)
         return chosen
@@ -69,27 +76,22 @@ def zeros(env: UnityVectorEnv) -> Array:
 
 
 def random_actions(rng: np.random.Generator, _: int, env: UnityVectorEnv) -> Array:
-    return levels(env, rng.random(shape_of(env)))
+    return levels(env.single_action_space, rng.random(shape_of(env)))
 
 
 def bang_bang(_: np.random.Generator, t: int, env: UnityVectorEnv) -> Array:
     """Full speed, the sense of every action switching at its own period."""
     period = 1 + np.arange(shape_of(env)[1]) * 7
-    return levels(env, np.broadcast_to(((t // period) % 2).astype(float), shape_of(env)))
+    return levels(env.single_action_space, np.broadcast_to(((t // period) % 2).astype(float), shape_of(env)))
 
 
 def full_speed(_: np.random.Generator, t: int, env: UnityVectorEnv) -> Array:
     """Against one end of every joint, then against the other."""
-    return levels(env, np.full(shape_of(env), 1.0 - (t // 100) % 2))
+    return levels(env.single_action_space, np.full(shape_of(env), 1.0 - (t // 100) % 2))
 
 
 def idle(_: np.random.Generator, __: int, env: UnityVectorEnv) -> Array:
     return zeros(env)
-
-
-def limit_of(case: Case) -> int:
-    role = case.role
-    return round(role.task.episode_s / role.robot.control.period_s)
 
 
 def roll(env: UnityVectorEnv, steps: int, seed: int = 3) -> list[Any]:
@@ -144,13 +146,12 @@ def test_autoreset_mode_is_declared_same_step(case: Case) -> None:
 
 
 @pytest.mark.parametrize("policy", [random_actions, bang_bang, full_speed])
-@each_row_count
-def test_everything_sensed_is_finite_and_inside_its_bounds(case: Case, rows: int, policy: Policy) -> None:
-    env = case.make(rows)
+def test_everything_sensed_is_finite_and_inside_its_bounds(case: Case, policy: Policy) -> None:
+    env = make_rows(case.task, 5, behavior=case.behavior)
     obs, infos = env.reset(seed=1)
     rng = np.random.default_rng(2)
     limits = {part.name: part.limit for part in case.role.sensors["signals"]}
-    for t in range(500):
+    for t in range(250):
         assert env.observation_space.contains(obs), (t, obs)
         for name, (low, high) in limits.items():
             value = infos["signals"][name]
@@ -165,7 +166,7 @@ def test_everything_sensed_is_finite_and_inside_its_bounds(case: Case, rows: int
 
 @each_row_count
 def test_a_seed_fixes_every_bit(case: Case, rows: int) -> None:
-    assert difference(roll(case.make(rows, seed=1), 250), roll(case.make(rows, seed=2), 250)) == ""
+    assert difference(roll(case.make(rows, seed=1), 70), roll(case.make(rows, seed=2), 70)) == ""
 
 
 def test_another_seed_gives_another_start(case: Case) -> None:
@@ -183,19 +184,20 @@ def test_rows_start_differently_and_so_do_successive_episodes(case: Case) -> Non
     assert len(set(starts)) == 6
 
 
-def test_results_do_not_depend_on_the_number_of_threads(case: Case) -> None:
-    one, two = (case.make(7, threads=threads) for threads in (1, 2))
-    assert difference(roll(one, 250), roll(two, 250)) == ""
+@each_randomization
+def test_results_do_not_depend_on_the_number_of_threads(case: Case, randomized: bool) -> None:
+    one, two = (case.make(7, threads=threads, randomized=randomized) for threads in (1, 2))
+    assert difference(roll(one, 80), roll(two, 80)) == ""
 
 
 def test_a_seeded_reset_in_mid_episode_starts_over_completely(case: Case) -> None:
     fresh, used = case.make(3), case.make(3)
-    roll(used, 137, seed=99)
-    assert difference(roll(fresh, 120), roll(used, 120)) == ""
+    roll(used, 57, seed=99)
+    assert difference(roll(fresh, 70), roll(used, 70)) == ""
 
 
 def test_successive_results_share_no_memory(case: Case) -> None:
-    results = roll(case.make(3), 130)
+    results = roll(case.make(3), 2 * LIMIT)
     arrays = [(step, path, a) for step, r in enumerate(results) for path, a in leaves(r) if isinstance(a, Array)]
     for step, path, array in arrays:
         for later, later_path, other in arrays:
@@ -207,7 +209,7 @@ def test_what_was_returned_never_changes_afterwards(case: Case) -> None:
     env = case.make(3)
     rng = np.random.default_rng(0)
     kept: list[tuple[Any, Any]] = []
-    for t in range(2 * limit_of(case) + 5):
+    for t in range(2 * LIMIT + 5):
         result = env.step(random_actions(rng, t, env))
         kept.append((result, [(path, np.array(value)) for path, value in leaves(result)]))
     assert any("final_obs" in result[4] for result, _ in kept)
@@ -253,18 +255,32 @@ def test_the_last_action_is_what_was_commanded(case: Case) -> None:
         assert (obs[:, where] == expected.astype(np.float32)).all()
 
 
-def test_a_row_does_not_feel_what_the_other_rows_do(case: Case) -> None:
-    calm, wild = case.make(4), case.make(4)
-    first, _ = calm.reset(seed=6)
-    second, _ = wild.reset(seed=6)
-    rng, noise = np.random.default_rng(0), np.random.default_rng(1)
-    for t in range(3 * limit_of(case) + 10):
-        assert first[0].tobytes() == second[0].tobytes(), t
-        action = random_actions(rng, t, calm)
-        other = random_actions(noise, t, wild)
-        other[0] = action[0]
-        (first, r1, t1, c1, _), (second, r2, t2, c2, _) = calm.step(action), wild.step(other)
-        assert (r1[0], t1[0], c1[0]) == (r2[0], t2[0], c2[0])
+def act_everywhere(env: UnityVectorEnv, rng: np.random.Generator, other: np.random.Generator) -> None:
+    """Let all behaviors of the scene act at random: row 0 by `rng`, the other rows by `other`."""
+    sim = sim_of(env)
+    for name, spec in sim.behavior_specs.items():
+        space = batch_space(action_space(spec.action_spec), sim.num_areas)
+        assert space.shape is not None
+        at = np.concatenate([rng.random((1, space.shape[1])), other.random((sim.num_areas - 1, space.shape[1]))])
+        sim.set_actions(name, action_tuple(spec.action_spec, levels(action_space(spec.action_spec), at)))
+
+
+@each_randomization
+def test_a_row_does_not_feel_what_the_other_rows_do(case: Case, randomized: bool) -> None:
+    calm, wild = (case.make(4, randomized=randomized) for _ in range(2))
+    rngs = [(np.random.default_rng(0), np.random.default_rng(seed)) for seed in (1, 2)]
+    for env in (calm, wild):
+        env.reset(seed=6)
+    for t in range(2 * LIMIT + 10):
+        told = []
+        for env, (rng, other) in zip((calm, wild), rngs, strict=True):
+            act_everywhere(env, rng, other)
+            sim_of(env).step()
+            decisions, terminals = sim_of(env).get_steps(case.behavior)
+            first = np.flatnonzero(terminals.agent_id == decisions.agent_id[0])
+            told.append([sensor[0] for sensor in decisions.obs] + [sensor[first] for sensor in terminals.obs])
+            told[-1] += [decisions.reward[0], terminals.reward[first], terminals.interrupted[first]]
+        assert difference(*told) == "", t
 
 
 def test_a_row_is_the_same_whatever_the_number_of_rows(case: Case) -> None:
@@ -272,47 +288,58 @@ def test_a_row_is_the_same_whatever_the_number_of_rows(case: Case) -> None:
     first, _ = alone.reset(seed=6)
     second, _ = among.reset(seed=6)
     rng = np.random.default_rng(0)
-    for t in range(limit_of(case) + 20):
+    for t in range(LIMIT + 20):
         assert first[0].tobytes() == second[0].tobytes(), t
         action = random_actions(rng, t, among)
         first, second = alone.step(action[:1])[0], among.step(action)[0]
 
 
-def test_a_rows_kth_episode_starts_the_same_whatever_its_policy_did(case: Case) -> None:
+@each_randomization
+def test_a_rows_kth_episode_starts_the_same_whatever_its_policy_did(case: Case, randomized: bool) -> None:
+    """It is a function of the seed, the row, its number and the environment parameters."""
+
     def starts(policy: Policy) -> list[list[bytes]]:
-        env = case.make(3)
+        env = case.make(3, randomized=randomized)
         obs, _ = env.reset(seed=8)
         rng = np.random.default_rng(0)
+        drawn = sim_of(env)._randomization.values
         found = [[row.tobytes()] for row in obs]
-        for t in range(3 * limit_of(case) + 3):
+        for t in range(2 * LIMIT + 2):
             obs, _, terminated, truncated, _ = env.step(policy(rng, t, env))
             for row in np.flatnonzero(terminated | truncated):
-                found[row].append(obs[row].tobytes())
-        return [row[:4] for row in found]
+                found[row].append(obs[row].tobytes() + b"".join(values[row].tobytes() for values in drawn.values()))
+        return [row[:3] for row in found]
 
-    assert min(len(row) for row in starts(random_actions)) == 4
+    assert min(len(row) for row in starts(random_actions)) == 3
     assert starts(random_actions) == starts(full_speed)
 
 
-@each_row_count
-def test_a_time_limit_truncates_after_the_described_number_of_decisions(case: Case, rows: int) -> None:
-    env = case.make(rows)
+def test_a_time_limit_truncates_after_the_described_number_of_decisions(case: Case) -> None:
+    env = make_rows(case.task, 2, behavior=case.behavior)
+    described = round(case.role.task.episode_s / case.role.robot.control.period_s)
     env.reset(seed=0)
-    age = np.zeros(rows, dtype=int)
+    age = np.zeros(2, dtype=int)
+    for _ in range(described):
+        _, _, terminated, truncated, _ = env.step(zeros(env))
+        age += 1
+        assert (age[truncated] == described).all()
+        age[terminated | truncated] = 0
+    assert (age < described).all()
+
+
+def test_an_episode_either_ends_or_is_cut_and_then_has_final_sensors(case: Case) -> None:
+    env = case.make(5)
+    env.reset(seed=0)
     cut = 0
     rng = np.random.default_rng(0)
-    for t in range(3 * limit_of(case)):
+    for t in range(2 * LIMIT):
         _, _, terminated, truncated, infos = env.step(random_actions(rng, t, env))
-        age += 1
         assert not (terminated & truncated).any()
-        assert (age[truncated] == limit_of(case)).all()
-        assert ((age < limit_of(case)) | terminated | truncated).all()
         assert ("final_obs" in infos) == bool((terminated | truncated).any())
         if "final_obs" in infos:
             assert (infos["_final_obs"] == (terminated | truncated)).all()
             assert (infos["_final_info"] == (terminated | truncated)).all()
         cut += int(truncated.sum())
-        age[terminated | truncated] = 0
     assert cut > 0
 
 
@@ -322,7 +349,7 @@ def test_the_final_observation_is_the_true_last_state(case: Case) -> None:
     env.reset(seed=4)
     endless.reset(seed=4)
     alone = np.ones(5, dtype=bool)  # rows in their first episode
-    for _ in range(limit_of(case)):
+    for _ in range(LIMIT):
         obs, _, terminated, truncated, infos = env.step(zeros(env))
         true_obs, _, _, _, true_infos = endless.step(zeros(env))
         alone &= ~terminated
@@ -335,23 +362,24 @@ def test_the_final_observation_is_the_true_last_state(case: Case) -> None:
             assert value[row].tobytes() == true_infos["signals"][name][row].tobytes(), name
 
 
-@each_row_count
-def test_a_saved_state_continues_bit_for_bit_in_a_fresh_environment(case: Case, rows: int) -> None:
-    env = case.make(rows)
-    roll(env, 137)
+@each_randomization
+@pytest.mark.parametrize("steps", [0, 73])
+def test_a_saved_state_continues_bit_for_bit_in_a_fresh_environment(case: Case, steps: int, randomized: bool) -> None:
+    env = case.make(5, randomized=randomized)
+    roll(env, steps)
     state = env.state_dict()
     assert state is not None
-    fresh = case.make(rows, seed=12345, threads=2)
+    fresh = case.make(5, seed=12345, threads=2, randomized=randomized)
     fresh.load_state_dict(state)
     rng = np.random.default_rng(5)
-    for t in range(300):
+    for t in range(LIMIT + 20):
         action = random_actions(rng, t, env)
         assert difference(env.step(action), fresh.step(action)) == "", t
 
 
 def test_restoring_a_state_returns_that_moments_observations_and_signals(case: Case) -> None:
     env = case.make(3)
-    obs, _, _, _, infos = roll(env, 137)[-1]
+    obs, _, _, _, infos = roll(env, 73)[-1]
     state = env.state_dict()
     assert state is not None
     restored_obs, restored_infos = case.make(3, seed=9).load_state_dict(state)
@@ -394,3 +422,10 @@ def test_nothing_but_a_behavior_of_the_scene_is_accepted(case: Case) -> None:
 def test_areas_below_one_are_refused(case: Case) -> None:
     with pytest.raises(ValueError, match="num_areas"):
         SimEnv(case.task, 0)
+
+
+def test_all_that_a_scene_tells_has_the_same_sha256_twice_and_for_two_threads(case: Case) -> None:
+    """The short form of benchmarks/determinism.py."""
+    first, again, threaded = (digest(case.task, 60, threads, 3, everything_randomized()) for threads in (1, 1, 2))
+    assert first == again == threaded
+    assert digest(case.task, 60, 1, 3, {}) != first

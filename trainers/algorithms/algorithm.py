@@ -64,6 +64,9 @@ class Algorithm(ABC):
     def update(self, progress: float) -> Metrics:
         """Learn from what was observed; progress is the fraction of max_steps done."""
 
+    def abandon_episodes(self) -> None:  # noqa: B027  # transitions that are whole by themselves stay good
+        """Forget what a reset of all rows has cut short; an algorithm that learns from traces drops them."""
+
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
         """Everything that later updates depend on."""

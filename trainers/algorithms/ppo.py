@@ -77,6 +77,10 @@ class Ppo(Algorithm):
         rollout.length += 1
         rollout.obs[rollout.length] = torch.from_numpy(step.next_obs)
 
+    def abandon_episodes(self) -> None:
+        """Drop the rollout under way."""
+        self.rollout.clear()
+
     def ready(self) -> bool:
         """Whether buffer_size samples are there."""
         return self.rollout.full

@@ -34,6 +34,7 @@ class RoleAgents:
         self._no_terminals = TerminalSteps.empty(role.spec)
         observed = role.sensors["observation"]
         self._noise = np.repeat([part.noise for part in observed], [part.size for part in observed])
+        self._bounds = role.layouts["observation"].bounds()
         self._idle = role.command(role.spec.action_spec.empty_action(num_rows))
         self._command = self._idle.copy()
         self._history = np.zeros((MAX_LATENCY + 1, num_rows, role.command_size))
@@ -86,6 +87,7 @@ class RoleAgents:
         )
         if noise is not None:
             observation += (noise * self._noise).astype(np.float32)
+            np.clip(observation, *self._bounds, out=observation)
         return [observation, signals]
 
     @property

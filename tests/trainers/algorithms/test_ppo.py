@@ -261,3 +261,13 @@ def test_an_update_with_a_single_sample_keeps_the_weights_finite() -> None:
     metrics = ppo.update(0.0)
     assert math.isfinite(metrics["losses/policy_loss"])
     assert all(parameter.isfinite().all() for parameter in ppo.parameters)
+
+
+def test_after_a_reset_of_all_rows_the_rollout_begins_anew() -> None:
+    ppo = make_ppo()
+    feed(ppo, [5.0, 6.0, 7.0, 8.0], [1.0, 1.0, 1.0], truncated={1: 9.0})
+    ppo.abandon_episodes()
+    feed(ppo, [0.0, 0.0, 0.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0])
+    assert ppo.ready()
+    assert ppo.rollout.obs[:, 0, 0].tolist() == [0.0] * 5
+    assert ppo.rollout.final_obs == []
