@@ -107,7 +107,7 @@ def add_table(
 def add_person(spec: mujoco.MjSpec, radius_m: float) -> None:
     """Add a figure `person` that looks along x and collides as a cylinder; mocap_pos and mocap_quat move it."""
     body = spec.worldbody.add_body(name="person", mocap=True)
-    body.add_geom(name="person", type=_CYLINDER, size=[radius_m, 0.5, 0], pos=[0, 0, 0.5], rgba=(0, 0, 0, 0), group=4)
+    body.add_geom(name="person", type=_CYLINDER, size=[radius_m, 0.5, 0], pos=[0, 0, 0.5], rgba=(1, 1, 1, 0.2), group=4)
     skin, shirt = (0.86, 0.67, 0.54, 1.0), (0.25, 0.46, 0.62, 1.0)
     trousers, dark = (0.27, 0.29, 0.35, 1.0), (0.17, 0.14, 0.13, 1.0)
     for sign, stride in ((1.0, 0.10), (-1.0, -0.10)):
