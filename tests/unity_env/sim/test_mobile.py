@@ -13,12 +13,16 @@ from unity_env.sim.model.scene import add_ground, new_scene
 ROBOT = load_description("mobile")
 
 
-@pytest.fixture(scope="module")
-def model() -> mujoco.MjModel:
+def scene() -> mujoco.MjSpec:
     spec = new_scene(ROBOT.control)
     add_ground(spec, "floor", 10.0)
     add_mobile(spec, ROBOT)
-    return spec.compile()
+    return spec
+
+
+@pytest.fixture(scope="module")
+def model() -> mujoco.MjModel:
+    return scene().compile()
 
 
 def drive(model: mujoco.MjModel, velocity: tuple[float, float], seconds: float) -> tuple[mujoco.MjData, np.ndarray]:
@@ -33,9 +37,7 @@ def drive(model: mujoco.MjModel, velocity: tuple[float, float], seconds: float) 
 
 
 @pytest.mark.parametrize("velocity", [(0.5, 1.0), (1.0, 1.0), (0.3, 2.5), (1.0, 2.0), (0.8, -0.5), (-0.6, 1.0)])
-def test_a_commanded_circle_has_the_radius_v_over_omega(
-    model: mujoco.MjModel, velocity: tuple[float, float]
-) -> None:
+def test_a_commanded_circle_has_the_radius_v_over_omega(model: mujoco.MjModel, velocity: tuple[float, float]) -> None:
     forward, yaw = velocity
     _, path = drive(model, velocity, 2.0 + 2 * pi / abs(yaw))
     steady = path[400:]
@@ -107,10 +109,8 @@ def test_the_model_has_the_described_masses_and_wheels(model: mujoco.MjModel) ->
     assert model.opt.timestep * ROBOT.control.substeps == pytest.approx(ROBOT.control.period_s)
 
 
-def test_the_tray_is_level_and_holds_a_ball(model: mujoco.MjModel) -> None:
-    spec = new_scene(ROBOT.control)
-    add_ground(spec, "floor", 10.0)
-    add_mobile(spec, ROBOT)
+def test_the_tray_is_level_and_holds_a_ball() -> None:
+    spec = scene()
     ball = spec.worldbody.add_body(name="ball", pos=[0, 0, ROBOT.tray.top_m + 0.03])
     ball.add_freejoint()
     ball.add_geom(size=[0.03, 0, 0], mass=0.05, condim=6, friction=[0.8, 0.01, 0.002])

@@ -7,10 +7,10 @@ import pytest
 
 from tests.helpers import cli, make_rows, sim_of
 from unity_env import UnityVectorEnv
+from unity_env.settings import GaussianSampler, UniformSampler
 from unity_env.sim.env import SimEnv
 from unity_env.sim.tasks.mobile_goal import MobileGoal
 from unity_env.sim.tasks.mobile_layout import Room
-from unity_env.settings import GaussianSampler, UniformSampler
 
 STILL = np.zeros((4, 2), np.float32)
 RADIUS = 0.20  # of the chassis
@@ -81,7 +81,11 @@ def test_parameters_bound_goal_distance_and_obstacles() -> None:
     [
         {"obstacle_count": 8, "obstacle_size": 0.5},
         {"obstacle_size": 0.8},
-        {"obstacle_size": UniformSampler(sampler_type="uniform", sampler_parameters={"min_value": 0.2, "max_value": 0.6})},
+        {
+            "obstacle_size": UniformSampler(
+                sampler_type="uniform", sampler_parameters={"min_value": 0.2, "max_value": 0.6}
+            )
+        },
         {"obstacle_size": GaussianSampler(sampler_type="gaussian", sampler_parameters={"mean": 0.2, "st_dev": 0.1})},
     ],
 )
@@ -212,7 +216,7 @@ def test_choices_command_the_described_velocities() -> None:
     robot = task_of(env).robot
     *_, infos = env.step(np.arange(9, dtype=np.int32)[:, None])
     wanted = np.array(robot.action["velocity_choice"].choices) * robot.action_scale("velocity_target")
-    np.testing.assert_allclose(task_of(env).batch.bind("ctrl") , wanted @ robot.wheel_map, atol=1e-9)
+    np.testing.assert_allclose(task_of(env).batch.bind("ctrl"), wanted @ robot.wheel_map, atol=1e-9)
     moving = infos["signals"]["forward_velocity"][:, 0]
     assert (moving[wanted[:, 0] > 0] > 0.02).all()
     assert (np.abs(moving[wanted[:, 0] == 0]) < 0.02).all()
