@@ -7,7 +7,7 @@ import pytest
 
 from tests.helpers import cli, make_rows, sim_of
 from unity_env import UnityVectorEnv
-from unity_env.settings import GaussianSampler, UniformSampler
+from unity_env.settings import GaussianParameters, GaussianSampler, UniformParameters, UniformSampler
 from unity_env.sim.env import SimEnv
 from unity_env.sim.tasks.mobile_goal import MobileGoal
 from unity_env.sim.tasks.mobile_layout import Room
@@ -29,7 +29,7 @@ def goals_of(task: MobileGoal) -> np.ndarray:
 
 def used(circles: np.ndarray) -> np.ndarray:
     """The obstacles of one row that are not parked, (K, 3)."""
-    return circles[np.abs(circles[:, 0]) < 10]
+    return np.array(circles[np.abs(circles[:, 0]) < 10])
 
 
 @pytest.fixture(scope="module")
@@ -83,10 +83,14 @@ def test_parameters_bound_goal_distance_and_obstacles() -> None:
         {"obstacle_size": 0.8},
         {
             "obstacle_size": UniformSampler(
-                sampler_type="uniform", sampler_parameters={"min_value": 0.2, "max_value": 0.6}
+                sampler_type="uniform", sampler_parameters=UniformParameters(min_value=0.2, max_value=0.6)
             )
         },
-        {"obstacle_size": GaussianSampler(sampler_type="gaussian", sampler_parameters={"mean": 0.2, "st_dev": 0.1})},
+        {
+            "obstacle_size": GaussianSampler(
+                sampler_type="gaussian", sampler_parameters=GaussianParameters(mean=0.2, st_dev=0.1)
+            )
+        },
     ],
 )
 def test_obstacles_that_cannot_fit_are_refused(parameters: dict[str, Any]) -> None:
