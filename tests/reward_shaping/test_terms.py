@@ -1,14 +1,14 @@
 """Every term by worked arithmetic."""
 
 from collections.abc import Callable
-from math import tanh
+from math import cos, tanh
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reward_shaping.terms import TERMS, arm, common
+from reward_shaping.terms import TERMS, arm, common, mobile
 
 Array = np.ndarray
 
@@ -52,6 +52,19 @@ WORKED: dict[str, tuple[Callable[[], Array], list[float]]] = {
         [(0.5 + 0.2) / 2, -1, 0.5],
     ),
     "tool_tilt": (lambda: arm.tool_tilt(col(1.0, 0.0, -1.0)), [0, 0.5, 1]),
+    "collision": (lambda: mobile.collision(col(0, 1)), [0, 1]),
+    "clearance": (lambda: mobile.clearance(col(-0.01, 0.05, 0.2, 3.0), safe=0.2), [-1, -0.75, 0, 0]),
+    "approach_speed": (
+        lambda: mobile.approach_speed(col(0.5, 0.5, -1.0, 0.0), col(0.0, 1.0, 0.0, 0.0), max_velocity=1.0),
+        [0.5, 0.5 * cos(1.0), -1.0, 0.0],
+    ),
+    "spin": (lambda: mobile.spin(col(-2.0, 2.0, 2.0), col(0.05, -0.05, 0.5), slow=0.1), [2, 2, 0]),
+    "keep_distance": (
+        lambda: mobile.keep_distance(col(1.0, 1.2, 0.5, 2.0), near=1.0, far=1.5, margin=0.5),
+        [1, 1, 1 - tanh(1), 1 - tanh(1)],
+    ),
+    "facing": (lambda: mobile.facing(col(0.0, np.pi, 1.0)), [1, 0, (1 + cos(1.0)) / 2]),
+    "in_place": (lambda: mobile.in_place(col(1, 0)), [1, 0]),
 }  # fmt: skip
 
 

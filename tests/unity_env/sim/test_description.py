@@ -90,6 +90,46 @@ def test_a_wrong_description_is_refused(
         parse_description(arm)
 
 
+@pytest.fixture
+def mobile() -> dict[str, Any]:
+    data: dict[str, Any] = yaml.safe_load((ROBOTS_DIR / "mobile.yaml").read_text())
+    return data
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("components.lidar.size", 20, r"components\.lidar has 20 values for lidar\.rays: 24"),
+        ("lidar.rays", 23, r"components\.lidar has 24 values for lidar\.rays: 23"),
+        ("wheels.track_m", -0.31, r"wheels\.track_m"),
+        ("wheels.track_m", 0.4, r"wheels reach 0\.232 m .* chassis\.radius_m"),
+        ("wheels.radius_m", 0, r"wheels\.radius_m"),
+        ("lidar.height_m", 0.28, r"heights: .* does not hold"),
+        ("action.velocity_target.size", 3, r"action\.velocity_target has 3 values, .* takes 2|choices"),
+        ("action.velocity_choice.commands", "velocity", r"velocity is no described action"),
+        ("kind", "mobil", "kind|tag"),
+        ("tasks.mobile_goal.observation", ["lidarr"], r"tasks\.mobile_goal .*lidarr"),
+    ],
+)
+def test_a_wrong_mobile_robot_is_refused(mobile: dict[str, Any], path: str, value: Any, message: str) -> None:
+    *parents, last = path.split(".")
+    place = mobile
+    for key in parents:
+        place = place[key]
+    place[last] = value
+    with pytest.raises(ValidationError, match=message):
+        parse_description(mobile)
+
+
+def test_the_wheel_map_is_differential_drives_kinematics() -> None:
+    robot = load_description("mobile")
+    left, right = np.array([0.5, 1.2]) @ robot.wheel_map
+    assert (left + right) / 2 * robot.wheels.radius_m == pytest.approx(0.5)
+    assert (right - left) * robot.wheels.radius_m / robot.wheels.track_m == pytest.approx(1.2)
+    assert robot.max_wheel_velocity_rad_s == pytest.approx((1.0 + 2.5 * 0.155) / 0.08)
+    assert robot.ray_angles_rad[:3] == pytest.approx([0, np.pi / 12, np.pi / 6])
+
+
 @pytest.mark.parametrize("robot", ROBOTS)
 def test_every_shipped_description_is_valid_and_named_after_its_file(robot: str) -> None:
     assert load_description(robot).name == robot

@@ -52,17 +52,17 @@ def _add_hull(base: mujoco.MjsBody, robot: MobileDescription) -> None:
         mass=0.0,
         group=3,
     )
+    deck = 2.0 * robot.wheels.radius_m + 0.008
     rings = (  # from_m, to_m, share of the radius, material
-        (bottom, middle - 0.065, 0.985, "body"),
-        (middle - 0.065, middle - 0.05, 0.97, "accent"),
-        (middle - 0.05, middle - 0.02, 0.985, "body"),
+        (bottom, deck, 0.66, "body"),
+        (deck, deck + 0.008, 0.97, "accent"),
+        (deck + 0.008, middle - 0.02, 0.985, "body"),
         (middle - 0.02, middle + 0.02, 0.90, "dark"),
         (middle + 0.02, top, 0.985, "body"),
     )
     for low, high, share, material in rings:
         _decorate(base, _CYLINDER, (radius * share, (high - low) / 2, 0.0), (0.0, 0.0, (low + high) / 2), material)
-    front = (0.008, 0.045, 0.018)
-    _decorate(base, _BOX, front, (radius * 0.965, 0.0, bottom + 0.05), "dark")
+    _decorate(base, _BOX, (0.012, 0.05, 0.02), (radius * 0.66, 0.0, bottom + 0.06), "dark")
 
 
 def _add_tray(base: mujoco.MjsBody, robot: MobileDescription) -> None:
@@ -91,6 +91,8 @@ def _add_caster(base: mujoco.MjsBody, robot: MobileDescription) -> None:
         condim=1,
         priority=1,
     )
+    post = (2.0 * robot.wheels.radius_m - caster.radius_m) / 2
+    _decorate(base, _CYLINDER, (caster.radius_m / 2, post, 0.0), (*caster.at_m, caster.radius_m + post), "dark")
 
 
 def _add_wheel(spec: mujoco.MjSpec, base: mujoco.MjsBody, robot: MobileDescription, name: str, sign: float) -> None:

@@ -33,10 +33,21 @@ def add_room(spec: mujoco.MjSpec, half_width_m: float) -> None:
             ((thick, length, height), (sign * middle, 0.0, height)),
             ((half_width_m, thick, height), (0.0, sign * middle, height)),
         ):
-            spec.worldbody.add_geom(type=_BOX, size=size, pos=pos, rgba=(0.90, 0.89, 0.86, 1.0), group=1)
-    spec.worldbody.add_light(
-        pos=[half_width_m, -half_width_m, 5.0], dir=[-0.4, 0.4, -1.0], castshadow=True, diffuse=[0.3] * 3
-    )
+            spec.worldbody.add_geom(
+                type=_BOX, size=size, pos=pos, rgba=(0.90, 0.89, 0.86, 1.0), group=1, castshadow=False
+            )
+    _daylight(spec)
+    spec.stat.center, spec.stat.extent = [0.0, 0.0, 0.2], half_width_m  # of what is seen: things are parked far away
+    spec.visual.map.zfar, spec.visual.map.shadowclip = 10.0, 3.0
+
+
+def _daylight(spec: mujoco.MjSpec) -> None:
+    """Let light fall evenly through a large window, instead of from lamps above a table."""
+    for light, direction, diffuse in zip(
+        spec.worldbody.lights, ([-0.45, 0.35, -1.0], [0.5, -0.6, -1.0]), (0.42, 0.2), strict=True
+    ):
+        light.type = mujoco.mjtLightType.mjLIGHT_DIRECTIONAL
+        light.pos, light.dir, light.diffuse, light.specular = [0.0, 0.0, 6.0], direction, [diffuse] * 3, [0.15] * 3
 
 
 def add_obstacles(spec: mujoco.MjSpec, count: int, largest_radius_m: float) -> None:
@@ -96,7 +107,7 @@ def add_table(
 def add_person(spec: mujoco.MjSpec, radius_m: float) -> None:
     """Add a figure `person` that looks along x and collides as a cylinder; mocap_pos and mocap_quat move it."""
     body = spec.worldbody.add_body(name="person", mocap=True)
-    body.add_geom(name="person", type=_CYLINDER, size=[radius_m, 0.5, 0], pos=[0, 0, 0.5], rgba=(0, 0, 0, 0), group=4)
+    body.add_geom(name="person", type=_CYLINDER, size=[radius_m, 0.5, 0], pos=[0, 0, 0.5], rgba=(1, 1, 1, 0.2), group=4)
     skin, shirt = (0.86, 0.67, 0.54, 1.0), (0.25, 0.46, 0.62, 1.0)
     trousers, dark = (0.27, 0.29, 0.35, 1.0), (0.17, 0.14, 0.13, 1.0)
     for sign, stride in ((1.0, 0.10), (-1.0, -0.10)):
@@ -150,4 +161,4 @@ def _decorate(
     pos: tuple[float, float, float],
     rgba: tuple[float, ...],
 ) -> None:
-    body.add_geom(type=shape, size=size, pos=pos, rgba=rgba, contype=0, conaffinity=0)
+    body.add_geom(type=shape, size=size, pos=pos, rgba=rgba, contype=0, conaffinity=0, castshadow=min(size) > 0.0)

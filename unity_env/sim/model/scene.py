@@ -55,6 +55,7 @@ def add_ground(spec: mujoco.MjSpec, name: str, half_size_m: float = 1.2) -> None
         size=[half_size_m, half_size_m, 0.05],
         material=name,
         conaffinity=1,
+        castshadow=False,  # on itself, where the shadow map is coarse
     )
 
 

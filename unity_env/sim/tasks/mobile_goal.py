@@ -35,7 +35,7 @@ class Parameters(BaseModel):
 class MobileGoal(Task):
     """Reach and stop; success ends the episode, and so does a collision."""
 
-    view = View(lookat=(0.0, -0.1, 0.0), distance=7.6, azimuth=122.0, elevation=-42.0)
+    view = View(lookat=(0.35, -0.55, 0.0), distance=7.6, azimuth=122.0, elevation=-44.0)
 
     def __init__(self, name: str, num_rows: int, threads: int) -> None:
         self.robot = load_description("mobile")
