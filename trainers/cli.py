@@ -117,6 +117,30 @@ def export(run: Run, results_dir: ResultsDir = None) -> None:
     _print_exports(Console(highlight=False), export_run(_run_folder(run, results_dir)))
 
 
+@app.command()
+def play(
+    target: Annotated[str, typer.Argument(help="A run's folder or id; or a config or task, to watch it untrained.")],
+    results_dir: ResultsDir = None,
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8080,
+    browser: Annotated[bool, typer.Option(help="Open the page on this machine.")] = True,
+    seed: Annotated[int, typer.Option(min=0, help="Of the episodes.")] = 0,
+    seconds: Annotated[float | None, typer.Option(min=0, help="End after so many seconds.")] = None,
+) -> None:
+    """Watch a policy at work in the browser; drag its goal, push the robot."""
+    try:
+        from trainers.play.server import play as serve  # noqa: PLC0415  # an optional extra
+        from trainers.play.session import Session  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        if error.name not in ("viser", "mjviser"):
+            raise
+        raise UserError(f"play needs {error.name}: pip install 'unity-robot-rl[lab]'") from None
+    from trainers.stage import open_stage  # noqa: PLC0415
+
+    with closing(open_stage(target, results_dir)) as stage:
+        serve(Session(stage, seed), host, port, seconds, browser=browser)
+
+
 @tasks_app.command("list")
 def list_tasks() -> None:
     """List the tasks."""

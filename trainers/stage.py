@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from gymnasium.vector.utils import batch_space
 
-from reward_shaping import RewardWrapper
+from reward_shaping import RewardError, RewardWrapper
 from trainers.checkpoint import load_checkpoint
 from trainers.config import find_config, load_settings
-from trainers.errors import UserError
+from trainers.errors import RunError, UserError
 from trainers.evaluate import Policy
 from trainers.export.bundle import best_checkpoint
 from trainers.resume import check_networks
@@ -83,7 +83,11 @@ class Stage:
         self._step, self._total = 0, 0.0
 
     def step(self, cast: str) -> Moment:
-        """Let a cast act for one control period."""
+        """Let a cast act for one control period.
+
+        Raises:
+            RunError: a reward term that is not a number.
+        """
         policies = self.casts[cast]
         for behavior, spec in self.sim.behavior_specs.items():
             if behavior != self.behavior and behavior in policies:
@@ -91,7 +95,10 @@ class Stage:
                 self.sim.set_actions(behavior, action_tuple(spec.action_spec, policies[behavior](seen)))
         idle = np.zeros(self.env.action_space.shape or (1,), self.env.action_space.dtype)
         act = policies[self.behavior](self._obs) if self.behavior in policies else idle
-        self._obs, rew, terminated, truncated, infos = self.env.step(act)
+        try:
+            self._obs, rew, terminated, truncated, infos = self.env.step(act)
+        except RewardError as error:
+            raise RunError(str(error)) from None
         ended = bool(terminated[0] | truncated[0])
         self._step += 1
         self._total += float(rew[0])

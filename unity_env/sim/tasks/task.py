@@ -119,5 +119,5 @@ class Task(ABC):
         """Tell who has just solved the task, behavior -> (num_rows,) bool; a metric, apart from any reward."""
 
     def place(self, row: int, body: str, pos: np.ndarray) -> None:
-        """Put a draggable body where a spectator wants it, (3,), m; a task that moves the body itself overrides this."""
+        """Put a draggable body where a spectator wants it, (3,), m; a task that moves it by itself overrides this."""
         self.batch.bind("mocap_pos")[row, self.model.body(body).mocapid[0]] = pos
