@@ -11,7 +11,7 @@ from trainers.play.session import Session
 
 _COLORS = ("#176ebf", "#d9482b", "#18875a", "#9a5fc0", "#c98a0b", "#0fa3b1", "#6b7683", "#c2417c")
 _GRID = uplot.Axis_Grid(stroke="#e6e9ec", width=1)
-_PLOT_HEIGHT = 190
+_PLOT_HEIGHT = 170
 
 
 class Panel:
@@ -25,12 +25,12 @@ class Panel:
     def __init__(self, server: viser.ViserServer, session: Session) -> None:
         self._gui, self._session = server.gui, session
         server.gui.configure_theme(
-            control_layout="collapsible",
             control_width="large",
             show_logo=False,
             show_share_button=False,
             brand_color=(23, 110, 191),
         )
+        server.gui.main_panel.dock_right()
         server.gui.set_panel_label(f"robotrl play  {session.stage.title}")
         self._status = server.gui.add_html("")
         self._add_controls()

@@ -4,6 +4,8 @@ import socket
 import time
 import webbrowser
 from collections.abc import Callable
+from contextlib import redirect_stdout
+from io import StringIO
 
 import viser
 
@@ -39,7 +41,8 @@ def play(
         UserError: the address cannot be listened on.
     """
     _check_free(host, port)
-    server = viser.ViserServer(host, port, label="robotrl play", verbose=False)
+    with redirect_stdout(StringIO()):  # viser's own banner
+        server = viser.ViserServer(host, port, label="robotrl play", verbose=False)
     try:
         viewer = Viewer(server, session.stage.sim, 0, lambda body, pos: session.ask(lambda: session.drag(body, pos)))
         panel = Panel(server, session)
@@ -51,7 +54,8 @@ def play(
     except KeyboardInterrupt:
         pass
     finally:
-        server.stop()
+        with redirect_stdout(StringIO()):
+            server.stop()
 
 
 def _run(session: Session, viewer: Viewer, panel: Panel, seconds: float | None) -> None:

@@ -14,6 +14,9 @@ DragHandler = Callable[[str, np.ndarray], None]
 
 _SHAPE_FIELDS = ("geom_size", "geom_pos", "geom_quat", "geom_rgba", "body_pos", "body_quat")
 _SKY_RGB = (0.76, 0.84, 0.92)
+_KEY_LIGHT = (1.4, -1.2, 3.0)
+_STEP_BACK = 1.2  # the page is narrower than a picture
+_FOG_RGB255 = tuple(round(255 * value**2.2) for value in HORIZON_RGB)  # taken as linear, as vertex colours are
 _FOV_RAD = np.radians(45.0)  # MuJoCo's own
 
 
@@ -30,9 +33,10 @@ class Viewer:
     def __init__(self, server: viser.ViserServer, sim: SimEnv, row: int, on_drag: DragHandler) -> None:
         self._server, self._task, self._row, self._on_drag = server, sim.task, row, on_drag
         self._model = sim.task.batch.get_model(row)
+        _make_linear(self._model)
         self._data = sim.task.batch.get_data(row)
-        _light(server)
         self._scene = ViserMujocoScene(server, self._model, num_envs=1)
+        _light(server)
         self._scene.camera_tracking_enabled = False
         self._replace_planes()
         self._place_camera()
@@ -44,6 +48,7 @@ class Viewer:
         """Take over what a new episode has bent: sizes, places and colours of shapes."""
         before = [getattr(self._model, field).copy() for field in _SHAPE_FIELDS]
         self._task.batch.get_model(self._row, self._model)
+        _make_linear(self._model)
         if any((getattr(self._model, field) != old).any() for field, old in zip(_SHAPE_FIELDS, before, strict=True)):
             self._scene.rebuild_visual_handles()
 
@@ -74,9 +79,12 @@ class Viewer:
             opacity=0.75,
             position=self._mocap_pos(name),
         )
-        handle.on_drag_start(lambda _: self._held.add(name))
-        handle.on_update(lambda _: self._on_drag(name, np.array(handle.position)))
-        handle.on_drag_end(lambda _: self._held.discard(name))
+
+        @handle.on_update
+        def _(event: viser.TransformControlsEvent) -> None:
+            (self._held.discard if event.phase == "end" else self._held.add)(name)
+            self._on_drag(name, np.array(handle.position))
+
         return handle
 
     def _replace_planes(self) -> None:
@@ -108,22 +116,29 @@ class Viewer:
         forward = (np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation))
         camera = self._server.initial_camera
         camera.look_at = np.array(view.lookat)
-        camera.position = np.array(view.lookat) - view.distance * np.array(forward)
+        camera.position = np.array(view.lookat) - _STEP_BACK * view.distance * np.array(forward)
         camera.up = np.array([0.0, 0.0, 1.0])
         camera.fov = _FOV_RAD
         distance = view.distance
-        self._server.scene.configure_fog(2.5 * distance, 7.0 * distance, color=_rgb255(HORIZON_RGB))
+        self._server.scene.configure_fog(2.0 * distance, 5.0 * distance, color=_FOG_RGB255)
+
+
+def _make_linear(model: mujoco.MjModel) -> None:
+    """Decode sRGB colours: mjviser hands them over as vertex colours, which glTF takes as linear."""
+    for colors in (model.mat_rgba, model.geom_rgba, model.site_rgba):
+        colors[:, :3] **= 2.2
 
 
 def _light(server: viser.ViserServer) -> None:
-    """Light the scene as `unity_env.sim.model.scene` does, under the same sky."""
-    server.scene.set_up_direction("+z")
-    server.scene.configure_default_lights(enabled=True, cast_shadow=True)
-    share = np.clip(np.linspace(0.0, 2.2, 256), 0.0, 1.0)[:, None, None]
+    """Light the scene much as `unity_env.sim.model.scene` does, under the same sky."""
+    scene = server.scene
+    scene.set_up_direction("+z")
+    scene.configure_default_lights(enabled=False)
+    scene.configure_environment_map("studio", environment_intensity=0.3)
+    scene.add_light_directional(
+        "/light/key", color=(255, 246, 235), intensity=1.9, cast_shadow=True, position=_KEY_LIGHT
+    )
+    scene.add_light_hemisphere("/light/sky", sky_color=(235, 243, 255), ground_color=(205, 200, 195), intensity=0.9)
+    share = np.clip(np.linspace(0.0, 5.0, 256), 0.0, 1.0)[:, None, None]
     sky = (1.0 - share) * np.array(_SKY_RGB) + share * np.array(HORIZON_RGB)
-    server.scene.set_background_image((255.0 * np.broadcast_to(sky, (256, 256, 3))).astype(np.uint8), format="png")
-
-
-def _rgb255(rgb: tuple[float, float, float]) -> tuple[int, int, int]:
-    red, green, blue = (round(255 * value) for value in rgb)
-    return red, green, blue
+    scene.set_background_image((255.0 * np.broadcast_to(sky, (256, 256, 3))).astype(np.uint8), format="png")
