@@ -1,55 +1,44 @@
 """One row of an embedded task to look at, and who can act in it: what videos and the browser show."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from gymnasium.vector.utils import batch_space
 
-from reward_shaping import RewardError, RewardWrapper
-from trainers.checkpoint import load_checkpoint
+from reward_shaping import RewardError
 from trainers.config import find_config, load_settings
 from trainers.errors import RunError, UserError
 from trainers.evaluate import Policy
-from trainers.export.bundle import best_checkpoint
-from trainers.resume import check_networks
+from trainers.inspect_run import best_policies
 from trainers.run_folder import RunFolder, find_run
 from trainers.settings import RunSettings
-from trainers.train import make_algorithm
-from trainers.world import make_env
+from trainers.world import World, make_world
 from trainers.yaml_file import Document, validate
+from unity_env.agent_rows import AgentRows
 from unity_env.sim.env import SimEnv
 from unity_env.sim.role import all_roles, roles_of
-from unity_env.spaces import action_space, action_tuple, observed_sensors
-from unity_env.vector_env import UnityVectorEnv
 
 Cast = Mapping[str, Policy]
 
 
 @dataclass(frozen=True)
 class Moment:
-    """What one step came to, for the behavior that is watched.
+    """What one step came to for one behavior.
 
     Attributes:
-        episode: how many-eth since the last reset, from 0.
-        step: of the episode, from 1.
         rew: the reward.
         total: sum of the rewards of the episode so far.
         terms: reward term -> its weighted value.
         signals: signal -> (k,); those of the episode's end where it ended.
-        ended: the episode is over, and the scene shows the start of the next.
         solved: the episode ended in success.
     """
 
-    episode: int
-    step: int
     rew: float
     total: float
     terms: dict[str, float]
     signals: dict[str, np.ndarray]
-    ended: bool
     solved: bool
 
 
@@ -58,69 +47,79 @@ class Stage:
 
     Args:
         title: of what is shown.
-        env: one row, the watched behavior's.
+        world: one row of an embedded task.
         casts: name of a way to act -> behavior -> policy; a behavior without one stands still.
+
+    Attributes:
+        behaviors: who is rewarded, in the order of the settings.
+        signals: behavior -> signal -> (k,), of now.
+        episode: how many-eth since the last seed, from 0.
+        step_count: steps of the episode under way.
     """
 
-    def __init__(self, title: str, env: RewardWrapper, casts: Mapping[str, Cast]) -> None:
-        below = env.env
-        assert isinstance(below, UnityVectorEnv)
-        assert isinstance(below.env, SimEnv)
-        self.title, self.env, self.casts = title, env, casts
-        self.sim: SimEnv = below.env
-        self.behavior = below.behavior
+    def __init__(self, title: str, world: World, casts: Mapping[str, Cast]) -> None:
+        assert isinstance(world.scene.env, SimEnv)
+        self.title, self.world, self.casts = title, world, casts
+        self.sim: SimEnv = world.scene.env
+        self.behaviors = tuple(world.rows)
         control = self.sim.task.roles[0].robot.control
         self.period_s, self.episode_s = control.period_s, self.sim.task.roles[0].task.episode_s
-        self.signals: dict[str, np.ndarray] = {}
-        self._obs: Any = None
-        self._episode, self._step, self._total = 0, 0, 0.0
+        self.signals: dict[str, dict[str, np.ndarray]] = {}
+        self.episode, self.step_count = 0, 0
+        self._obs: dict[str, Any] = {}
+        self._totals: dict[str, float] = {}
 
     def reset(self, seed: int | None = None) -> None:
         """Start a new episode; with a seed, the first of that seed."""
-        self._obs, infos = self.env.reset(seed=seed)
-        self.signals = _first_row(infos.get("signals", {}))
-        self._episode = 0 if seed is not None else self._episode + 1
-        self._step, self._total = 0, 0.0
+        starts = self.world.reset(seed)
+        self._obs = {name: obs for name, (obs, _) in starts.items()}
+        self.signals = {name: _first_row(infos.get("signals", {})) for name, (_, infos) in starts.items()}
+        self.episode = 0 if seed is not None else self.episode + 1
+        self._begin()
 
-    def step(self, cast: str) -> Moment:
+    def step(self, cast: str) -> tuple[dict[str, Moment], bool]:
         """Let a cast act for one control period.
+
+        Returns:
+            Behavior -> what came of it; and whether the episode ended: the scene then shows the next one's start.
 
         Raises:
             RunError: a reward term that is not a number.
         """
         policies = self.casts[cast]
-        for behavior, spec in self.sim.behavior_specs.items():
-            if behavior != self.behavior and behavior in policies:
-                seen = self.sim.get_steps(behavior)[0].obs[next(iter(observed_sensors(spec).values()))]
-                self.sim.set_actions(behavior, action_tuple(spec.action_spec, policies[behavior](seen)))
-        idle = np.zeros(self.env.action_space.shape or (1,), self.env.action_space.dtype)
-        act = policies[self.behavior](self._obs) if self.behavior in policies else idle
+        actions = {
+            name: policies[name](self._obs[name]) if name in policies else rows.no_action()
+            for name, rows in self.world.rows.items()
+        }
         try:
-            self._obs, rew, terminated, truncated, infos = self.env.step(act)
+            results = self.world.step(actions)
         except RewardError as error:
             raise RunError(str(error)) from None
-        ended = bool(terminated[0] | truncated[0])
-        self._step += 1
-        self._total += float(rew[0])
-        self.signals = _first_row(infos.get("signals", {}))
-        shown = _first_row(infos["final_info"]["signals"]) if ended and self.signals else self.signals
-        moment = Moment(
-            self._episode,
-            self._step,
-            float(rew[0]),
-            self._total,
-            {name: float(value[0]) for name, value in infos["reward_terms"].items()},
-            shown,
-            ended,
-            ended and bool(shown["success"][0] > 0 if "success" in shown else False),
-        )
+        moments = {name: self._moment(name, *result) for name, result in results.items()}
+        ended = any((terminated | truncated)[0] for _, _, terminated, truncated, _ in results.values())
+        self.step_count += 1
         if ended:
-            self._episode, self._step, self._total = self._episode + 1, 0, 0.0
-        return moment
+            self.episode += 1
+            self._begin()
+        return moments, ended
 
     def close(self) -> None:
-        """Close the environment."""
-        self.env.close()
+        """Close the scene."""
+        self.world.close()
+
+    def _begin(self) -> None:
+        self.step_count = 0
+        self._totals = dict.fromkeys(self.behaviors, 0.0)
+
+    def _moment(self, name: str, obs: Any, rew: Any, terminated: Any, truncated: Any, infos: dict[str, Any]) -> Moment:
+        self._obs[name] = obs
+        self._totals[name] += float(rew[0])
+        self.signals[name] = _first_row(infos.get("signals", {}))
+        ended = bool(terminated[0] | truncated[0])
+        shown = _first_row(infos["final_info"]["signals"]) if ended and self.signals[name] else self.signals[name]
+        terms = {term: float(value[0]) for term, value in infos["reward_terms"].items()}
+        solved = ended and "success" in shown and bool(shown["success"][0] > 0)
+        return Moment(float(rew[0]), self._totals[name], terms, shown, solved)
 
 
 def open_stage(target: str, results_dir: Path | None = None) -> Stage:
@@ -134,7 +133,8 @@ def open_stage(target: str, results_dir: Path | None = None) -> Stage:
         settings, document = load_settings(RunFolder(run).configuration)
         return _make_stage(settings, document, settings.checkpoint_settings.run_id, RunFolder(run))
     if target in all_roles():
-        data = {"env_settings": {"env_path": f"sim:{target}"}, "behaviors": {roles_of(target)[0].behavior: {}}}
+        behaviors: dict[str, Any] = {role.behavior: {} for role in roles_of(target)}
+        data = {"env_settings": {"env_path": f"sim:{target}"}, "behaviors": behaviors}
         document = Document(target, data)
         return _make_stage(validate(RunSettings, data, document), document, target)
     try:
@@ -153,50 +153,26 @@ def _make_stage(settings: RunSettings, document: Document, title: str, folder: R
     task = settings.env_settings.sim_task or settings.env_settings.task
     if task is None:
         raise document.error(("env_settings", "env_path"), "only embedded tasks (sim:<task>) can be shown here")
-    embedded = settings.env_settings.model_copy(update={"env_path": f"sim:{task}", "sim_threads": 1, "num_envs": 1})
+    embedded = settings.env_settings.model_copy(update={"env_path": f"sim:{task}", "sim_threads": 1})
     settings = settings.model_copy(update={"env_settings": embedded})
-    name = next(iter(settings.behaviors))
-    env = make_env(settings, name, document, evaluation=True, rows=1)
-    casts: dict[str, Cast] = {}
+    world = make_world(settings, document, evaluation=True, rows=1)
     try:
+        casts: dict[str, Cast] = {}
         if folder is not None:
-            casts["trained"] = {
-                behavior: _trained(folder, settings, behavior, document) for behavior in settings.behaviors
-            }
-        stage = Stage(title, env, casts)
+            casts["trained"] = best_policies(folder, settings, document, world)
+        casts["random"] = {name: _random(rows, seed) for seed, (name, rows) in enumerate(world.rows.items())}
+        casts["still"] = {}
+        return Stage(title, world, casts)
     except BaseException:
-        env.close()
+        world.close()
         raise
-    casts["random"] = {
-        behavior: _random(spec.action_spec, index) for index, (behavior, spec) in enumerate(_specs(stage))
-    }
-    casts["still"] = {}
-    return stage
 
 
-def _specs(stage: Stage) -> list[tuple[str, Any]]:
-    return list(stage.sim.behavior_specs.items())
-
-
-def _trained(folder: RunFolder, settings: RunSettings, name: str, document: Document) -> Policy:
-    """Return a behavior's best policy."""
-    source = best_checkpoint(folder, name)
-    state = load_checkpoint(source)
-    check_networks(state, name, settings.behaviors[name], document, source)
-    env = make_env(settings, name, document, evaluation=True, rows=1)
-    try:
-        algorithm = make_algorithm(env, settings, name, document)
-    finally:
-        env.close()
-    algorithm.load_state_dict(state["algorithm"])
-    return algorithm.act_deterministic
-
-
-def _random(spec: Any, seed: int) -> Callable[[np.ndarray], np.ndarray]:
+def _random(rows: AgentRows, seed: int) -> Policy:
     """Return a policy that draws uniform actions for one row."""
-    space = batch_space(action_space(spec), 1)
+    space = rows.single_action_space
     space.seed(seed)
-    return lambda _obs: np.asarray(space.sample())
+    return lambda _obs: np.asarray(space.sample())[None]
 
 
 def _first_row(signals: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from trainers.errors import RunError, UserError
-from trainers.stage import Moment, Stage
+from trainers.stage import Stage
 from unity_env.sim.render import Camera, RenderError
 
 WIDTH, HEIGHT = 960, 540
@@ -22,12 +22,31 @@ _PANEL, _BAR, _DONE = (255, 255, 255, 205), (200, 207, 214, 255), (23, 110, 191,
 
 
 @dataclass(frozen=True)
+class Caption:
+    """What is written into a frame.
+
+    Attributes:
+        task: its name.
+        episode: from 1.
+        episodes: in all.
+        step: of the episode, from 1.
+        solved: by every robot; None while the episode goes on.
+    """
+
+    task: str
+    episode: int
+    episodes: int
+    step: int
+    solved: bool | None = None
+
+
+@dataclass(frozen=True)
 class Recorded:
     """What a video shows.
 
     Attributes:
         path: of the file.
-        solved: per episode.
+        solved: per episode, by every robot.
         seconds: of the video.
     """
 
@@ -75,16 +94,18 @@ def record(stage: Stage, cast: str, path: Path, episodes: int, seed: int) -> Rec
         with Camera(stage.sim, 0, WIDTH, HEIGHT) as camera, _writer(ffmpeg, path, fps) as write:
             picture = camera.picture()
             while len(solved) < episodes:
-                moment = stage.step(cast)
-                picture = picture if moment.ended else camera.picture()
-                drawn = _with_overlay(picture, stage, moment, episodes)
-                repeat = 1 + round(HOLD_S * fps) if moment.ended else 1
+                caption = Caption(stage.sim.task.name, len(solved) + 1, episodes, stage.step_count + 1)
+                moments, ended = stage.step(cast)
+                if ended:
+                    solved.append(all(moment.solved for moment in moments.values()))
+                    caption = replace(caption, solved=solved[-1])
+                else:
+                    picture = camera.picture()
+                drawn = with_caption(picture, caption, stage.period_s, stage.episode_s)
+                repeat = 1 + round(HOLD_S * fps) if ended else 1
                 for _ in range(repeat):
                     write(drawn)
                 frames += repeat
-                if moment.ended:
-                    solved.append(moment.solved)
-                    picture = camera.picture()
     except RenderError as error:
         raise UserError(f"--video: {error}") from None
     return Recorded(path, solved, frames / fps)
@@ -120,21 +141,21 @@ def _writer(ffmpeg: ModuleType, path: Path, fps: float) -> Iterator[Callable[[np
         temporary.unlink(missing_ok=True)
 
 
-def _with_overlay(picture: np.ndarray, stage: Stage, moment: Moment, episodes: int) -> np.ndarray:
+def with_caption(picture: np.ndarray, caption: Caption, period_s: float, episode_s: float) -> np.ndarray:
     """Draw what is going on into the lower left corner, and the episode's clock along the lower edge."""
     image = Image.fromarray(picture).convert("RGBA")
     layer = Image.new("RGBA", image.size)
     draw = ImageDraw.Draw(layer)
     height = image.height
     draw.rounded_rectangle((20, height - 96, 330, height - 24), 10, fill=_PANEL)
-    draw.text((36, height - 88), stage.sim.task.name, font=_font(21), fill=_INK)
-    time_s = moment.step * stage.period_s
-    line = f"episode {moment.episode + 1}/{episodes}    step {moment.step}    {time_s:.2f} s"
+    draw.text((36, height - 88), caption.task, font=_font(21), fill=_INK)
+    time_s = caption.step * period_s
+    line = f"episode {caption.episode}/{caption.episodes}    step {caption.step}    {time_s:.2f} s"
     draw.text((36, height - 57), line, font=_font(15), fill=_SOFT)
-    if moment.ended:
-        text, color = ("solved", _GOOD) if moment.solved else ("not solved", _BAD)
+    if caption.solved is not None:
+        text, color = ("solved", _GOOD) if caption.solved else ("not solved", _BAD)
         draw.text((314, height - 88), text, font=_font(21), fill=color, anchor="ra")
-    done = min(time_s / stage.episode_s, 1.0)
+    done = min(time_s / episode_s, 1.0)
     draw.rectangle((0, height - 4, image.width, height), fill=_BAR)
     draw.rectangle((0, height - 4, round(done * image.width), height), fill=_DONE)
     return np.asarray(Image.alpha_composite(image, layer).convert("RGB"))

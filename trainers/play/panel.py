@@ -35,21 +35,13 @@ class Panel:
         self._status = server.gui.add_html("")
         self._add_controls()
         self._add_pushes()
-        with server.gui.add_folder("Reward terms, per step"):
-            self._terms = _add_plot(server.gui, session.stage.env.reward.names)
-        self._signals_folder = server.gui.add_folder("Signals")
-        self._signal = ""
-        if session.stage.signals:
-            self._add_signals()
+        self._plots = Plots(server.gui, session)
         self.refresh()
 
     def refresh(self) -> None:
         """Show the session as it is now."""
-        times = self._session.times()
         self._status.content = status_html(self._session)
-        self._terms.data = (times, *self._session.terms().values())
-        if self._signal:
-            self._signals.data = (times, *self._session.signal(self._signal).T)
+        self._plots.refresh()
 
     def _add_controls(self) -> None:
         gui, session = self._gui, self._session
@@ -87,22 +79,51 @@ class Panel:
 
         button.on_click(lambda _: session.ask(push))
 
-    def _add_signals(self) -> None:
-        names = tuple(self._session.stage.signals)
-        scalars = [name for name in names if len(self._session.stage.signals[name]) == 1]
-        with self._signals_folder:
-            chosen = self._gui.add_dropdown("Signal", names, initial_value=(scalars or list(names))[0])
-        chosen.on_update(lambda _: self._session.ask(lambda: self._choose_signal(chosen.value)))
-        self._signals = self._plot_of(chosen.value)
-        self._signal = chosen.value
 
-    def _choose_signal(self, name: str) -> None:
-        self._signals.remove()
-        self._signals = self._plot_of(name)
-        self._signal = name
+class Plots:
+    """Reward terms and a chosen signal of the watched behavior, over the last seconds."""
+
+    def __init__(self, gui: viser.GuiApi, session: Session) -> None:
+        self._gui, self._session = gui, session
+        if len(session.stage.behaviors) > 1:
+            watched = gui.add_dropdown("Watch", session.stage.behaviors)
+            watched.on_update(lambda _: session.ask(lambda: self._watch(watched.value)))
+        self._build()
+
+    def refresh(self) -> None:
+        """Show the session's history."""
+        times = self._session.times()
+        self._terms.data = (times, *self._session.terms().values())
+        if self._signal:
+            self._values.data = (times, *self._session.signal(self._signal).T)
+
+    def _watch(self, behavior: str) -> None:
+        self._session.watched = behavior
+        for folder in (self._terms_folder, self._signals_folder):
+            folder.remove()
+        self._build()
+
+    def _build(self) -> None:
+        self._terms_folder = self._gui.add_folder("Reward terms, per step")
+        with self._terms_folder:
+            self._terms = _add_plot(self._gui, self._session.term_names)
+        self._signals_folder = self._gui.add_folder("Signals", visible=bool(self._session.signals))
+        self._signal = ""
+        if self._session.signals:
+            names = tuple(self._session.signals)
+            scalars = [name for name in names if self._session.signals[name].size == 1]
+            with self._signals_folder:
+                chosen = self._gui.add_dropdown("Signal", names, initial_value=(scalars or names)[0])
+            chosen.on_update(lambda _: self._session.ask(lambda: self._choose(chosen.value)))
+            self._values = self._plot_of(chosen.value)
+
+    def _choose(self, name: str) -> None:
+        self._values.remove()
+        self._values = self._plot_of(name)
 
     def _plot_of(self, name: str) -> viser.GuiUplotHandle:
-        size = len(self._session.stage.signals[name])
+        size = self._session.signals[name].size
+        self._signal = name
         labels = [name] if size == 1 else [f"{name}[{i}]" for i in range(size)]
         with self._signals_folder:
             return _add_plot(self._gui, labels)
@@ -111,7 +132,7 @@ class Panel:
 def status_html(session: Session) -> str:
     """Return the headline: task, behavior, how the episode goes."""
     stage, moment = session.stage, session.moment
-    step = 0 if moment is None or moment.ended else moment.step
+    step = stage.step_count
     total = 0.0 if moment is None else moment.total
     state, color = ("paused", "#6b7683") if session.paused else ("running", "#176ebf")
     done = min(100.0, 100.0 * step * stage.period_s / stage.episode_s)
@@ -127,7 +148,7 @@ def status_html(session: Session) -> str:
         "<div style='display:flex;justify-content:space-between;align-items:center'>"
         f"<b style='font-size:16px'>{html.escape(stage.sim.task.name)}</b>"
         f"<span style='background:{color};color:#fff;border-radius:9px;padding:1px 9px;font-size:12px'>{state}</span>"
-        f"</div><div style='color:#7b8794;font-size:12px'>{html.escape(stage.behavior)}</div>"
+        f"</div><div style='color:#7b8794;font-size:12px'>{html.escape(session.watched)}</div>"
         f"<div style='display:flex;gap:22px;margin-top:8px'>{row}</div>"
         "<div style='height:4px;background:#e6e9ec;border-radius:2px;margin-top:8px'>"
         f"<div style='height:4px;width:{done:.1f}%;background:#176ebf;border-radius:2px'></div></div></div>"

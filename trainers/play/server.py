@@ -67,7 +67,7 @@ def _run(session: Session, viewer: Viewer, panel: Panel, seconds: float | None) 
         if session.paused:
             due = now
         elif now >= due:
-            if session.step().ended:
+            if session.step():
                 viewer.begin_episode()
             due = max(due + session.stage.period_s / session.speed, now - 0.1)
         if now - drawn >= FRAME_S:

@@ -22,10 +22,10 @@ class Session:
         cast: who acts, a key of `stage.casts`.
         paused: no step without being asked for one.
         speed: simulated seconds in one second.
-        moment: the last step; None right after a reset.
-        history: the last steps.
+        watched: the behavior whose reward and signals are shown.
+        history: the last steps, behavior -> moment.
         episodes: ended so far, but for those cut off by a reset.
-        solved: of them.
+        solved: of them, by every robot.
     """
 
     def __init__(self, stage: Stage, seed: int = 0) -> None:
@@ -33,8 +33,8 @@ class Session:
         self.cast = next(iter(stage.casts))
         self.paused = False
         self.speed = 1.0
-        self.moment: Moment | None = None
-        self.history: deque[Moment] = deque(maxlen=MEMORY)
+        self.watched = stage.behaviors[0]
+        self.history: deque[dict[str, Moment]] = deque(maxlen=MEMORY)
         self.episodes, self.solved, self.steps = 0, 0, 0
         self._commands: SimpleQueue[Callable[[], None]] = SimpleQueue()
         stage.reset(seed)
@@ -52,21 +52,34 @@ class Session:
                 return
             command()
 
-    def step(self) -> Moment:
-        """Advance by one control period."""
-        moment = self.stage.step(self.cast)
-        self.moment = moment
-        self.history.append(moment)
+    def step(self) -> bool:
+        """Advance by one control period; returns whether the episode ended."""
+        moments, ended = self.stage.step(self.cast)
+        self.history.append(moments)
         self.steps += 1
-        self.episodes += moment.ended
-        self.solved += moment.solved
-        return moment
+        self.episodes += ended
+        self.solved += ended and all(moment.solved for moment in moments.values())
+        return ended
 
     def reset(self) -> None:
         """Cut the episode off and begin another."""
         self.stage.reset()
-        self.moment = None
         self.history.clear()
+
+    @property
+    def moment(self) -> Moment | None:
+        """The last step of the watched behavior; None right after a reset."""
+        return self.history[-1][self.watched] if self.history else None
+
+    @property
+    def signals(self) -> dict[str, np.ndarray]:
+        """The watched behavior's signals of now, (k,) each."""
+        return self.stage.signals[self.watched]
+
+    @property
+    def term_names(self) -> tuple[str, ...]:
+        """The watched behavior's reward terms."""
+        return self.stage.world.scorers[self.watched].reward.names
 
     def choose(self, cast: str) -> None:
         """Let others act from the next step on; the count of solved episodes starts anew."""
@@ -89,10 +102,10 @@ class Session:
 
     def terms(self) -> dict[str, np.ndarray]:
         """Return the history of each reward term, (T,)."""
-        names = self.stage.env.reward.names
-        return {name: np.array([moment.terms[name] for moment in self.history]) for name in names}
+        moments = [moments[self.watched] for moments in self.history]
+        return {name: np.array([moment.terms[name] for moment in moments]) for name in self.term_names}
 
     def signal(self, name: str) -> np.ndarray:
         """Return the history of a signal, (T, k)."""
-        size = len(np.atleast_1d(self.stage.signals[name]))
-        return np.array([moment.signals[name] for moment in self.history]).reshape(-1, size)
+        values = [moments[self.watched].signals[name] for moments in self.history]
+        return np.array(values).reshape(-1, self.signals[name].size)

@@ -8,7 +8,7 @@ import pytest
 from tests.helpers import cli, train_tiny
 from trainers.errors import UserError
 from trainers.play.session import MEMORY, Session
-from trainers.stage import Stage, open_stage
+from trainers.stage import Moment, Stage, open_stage
 from unity_env.sim.role import all_roles
 
 
@@ -18,13 +18,18 @@ def stage() -> Iterator[Stage]:
         yield opened
 
 
+def stepped(session: Session) -> Moment:
+    session.step()
+    assert session.moment is not None
+    return session.moment
+
+
 def test_a_dragged_goal_is_the_goal_of_the_next_step(stage: Stage) -> None:
     session = Session(stage)
     goal = np.array([0.3, 0.2, 0.4])
     session.ask(lambda: session.drag("goal", goal))
     session.obey()
-    moment = session.step()
-    seen = moment.signals
+    seen = stepped(session).signals
     np.testing.assert_allclose(seen["goal_pos"], goal, atol=1e-6)
     np.testing.assert_allclose(seen["goal_distance"][0], np.linalg.norm(goal - seen["tool_pos"]), atol=1e-5)
 
@@ -35,7 +40,7 @@ def test_a_push_moves_the_arm_and_ends_after_its_time(stage: Stage) -> None:
         session.choose("still")
         if pushed:
             session.push(0, force_n=80.0, angle_rad=np.pi / 2, seconds=0.2)
-        return [float(np.abs(session.step().signals["joint_vel"]).max()) for _ in range(40)]
+        return [float(np.abs(stepped(session).signals["joint_vel"]).max()) for _ in range(40)]
 
     still, pushed = speeds(pushed=False), speeds(pushed=True)
     assert max(still) < 1e-3
@@ -63,13 +68,15 @@ def test_every_task_can_be_watched_by_itself(task: str) -> None:
             session.choose(cast)
             for _ in range(5):
                 session.step()
-        assert set(session.terms()) == {"env_reward"}
+        for session.watched in stage.behaviors:
+            assert set(session.terms()) == {"env_reward"}
+            assert all(session.signal(name).shape == (10, value.size) for name, value in session.signals.items())
         assert session.steps == 5 * len(stage.casts)
 
 
 def test_reward_terms_of_a_moment_sum_to_its_reward(stage: Stage) -> None:
     session = Session(stage)
-    moments = [session.step() for _ in range(5)]
+    moments = [stepped(session) for _ in range(5)]
     for moment in moments:
         assert sum(moment.terms.values()) == pytest.approx(moment.rew)
     assert moments[-1].total == pytest.approx(sum(moment.rew for moment in moments))
@@ -95,7 +102,7 @@ def test_a_run_plays_its_best_policy_like_its_evaluation(tmp_path: Path) -> None
         runs = []
         for _ in range(2):
             session = Session(stage, seed=4)
-            runs.append([session.step().rew for _ in range(20)])
+            runs.append([stepped(session).rew for _ in range(20)])
         assert runs[0] == runs[1]
 
 
