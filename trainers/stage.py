@@ -17,8 +17,10 @@ from trainers.settings import RunSettings
 from trainers.world import World, make_world
 from trainers.yaml_file import Document, validate
 from unity_env.agent_rows import AgentRows
+from unity_env.sim.baselines import BASELINES
+from unity_env.sim.baselines.measure import as_action, read_components
 from unity_env.sim.env import SimEnv
-from unity_env.sim.role import all_roles, roles_of
+from unity_env.sim.role import Role, all_roles, roles_of
 
 Cast = Mapping[str, Policy]
 
@@ -162,7 +164,10 @@ def _make_stage(settings: RunSettings, document: Document, title: str, folder: R
             casts["trained"] = best_policies(folder, settings, document, world)
         casts["random"] = {name: _random(rows, seed) for seed, (name, rows) in enumerate(world.rows.items())}
         casts["still"] = {}
-        return Stage(title, world, casts)
+        stage = Stage(title, world, casts)
+        if task in BASELINES:
+            casts["scripted"] = _scripted(stage.sim)
+        return stage
     except BaseException:
         world.close()
         raise
@@ -173,6 +178,22 @@ def _random(rows: AgentRows, seed: int) -> Policy:
     space = rows.single_action_space
     space.seed(seed)
     return lambda _obs: np.asarray(space.sample())[None]
+
+
+def _scripted(sim: SimEnv) -> Cast:
+    """Return the task's hand-written controllers as policies, which read the simulation's sensors, signals included."""
+    controllers = BASELINES[sim.task.name](sim)
+
+    def policy(role: Role) -> Policy:
+        def act(_obs: np.ndarray) -> np.ndarray:
+            components = read_components(role, sim.get_steps(role.behavior)[0])
+            action = as_action(role, controllers[role.behavior](components))
+            chosen: np.ndarray = action.discrete if role.choices else action.continuous
+            return chosen
+
+        return act
+
+    return {role.behavior: policy(role) for role in sim.task.roles if role.behavior in controllers}
 
 
 def _first_row(signals: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

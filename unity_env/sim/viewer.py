@@ -8,7 +8,7 @@ import viser
 from mjviser import ViserMujocoScene
 
 from unity_env.sim.env import SimEnv
-from unity_env.sim.model.scene import HORIZON_RGB
+from unity_env.sim.model.scene import COLLISION_GROUP, HORIZON_RGB
 
 DragHandler = Callable[[str, np.ndarray], None]
 
@@ -69,10 +69,12 @@ class Viewer:
         return pos
 
     def _add_handle(self, name: str) -> viser.TransformControlsHandle:
+        on_ground = bool(self._mocap_pos(name)[2] == 0.0)
         handle = self._server.scene.add_transform_controls(
             f"/drag/{name}",
             scale=0.11 * self._task.view.distance,
             line_width=2.0,
+            active_axes=(True, True, not on_ground),
             disable_rotations=True,
             disable_sliders=True,
             depth_test=False,
@@ -93,7 +95,7 @@ class Viewer:
             plane = self._model.geom(geom)
             path = f"/fixed_bodies/{self._model.body(plane.bodyid[0]).name}/{plane.name}"
             self._server.scene.remove_by_name(path)
-            if plane.rgba[3] > 0.0:
+            if plane.rgba[3] > 0.0 and plane.group[0] < COLLISION_GROUP:
                 half_x, half_y = (size if size > 0.0 else 10.0 for size in plane.size[:2])
                 self._server.scene.add_grid(
                     f"/floor/{plane.name or geom}",

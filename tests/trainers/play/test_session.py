@@ -70,8 +70,31 @@ def test_every_task_can_be_watched_by_itself(task: str) -> None:
                 session.step()
         for session.watched in stage.behaviors:
             assert set(session.terms()) == {"env_reward"}
-            assert all(session.signal(name).shape == (10, value.size) for name, value in session.signals.items())
+            assert all(
+                session.signal(name).shape == (5 * len(stage.casts), value.size)
+                for name, value in session.signals.items()
+            )
         assert session.steps == 5 * len(stage.casts)
+
+
+@pytest.mark.parametrize("task", ["arm_reach", "mobile_goal", "mobile_goal_discrete"])
+def test_the_scripted_controllers_solve_what_they_are_shown_with(task: str) -> None:
+    with closing(open_stage(task)) as stage:
+        session = Session(stage)
+        session.choose("scripted")
+        while session.episodes < 2:
+            session.step()
+        assert session.solved > 0
+
+
+def test_a_person_that_was_dragged_walks_on_from_there() -> None:
+    with closing(open_stage("mobile_follow")) as stage:
+        session = Session(stage)
+        session.choose("still")
+        session.drag("person", np.array([1.0, -1.0, 0.0]))
+        session.step()
+        person = stage.sim.task.batch.bind("mocap_pos")[0, stage.sim.task.model.body("person").mocapid[0]]
+        assert np.linalg.norm(person[:2] - (1.0, -1.0)) < 0.2
 
 
 def test_reward_terms_of_a_moment_sum_to_its_reward(stage: Stage) -> None:

@@ -12,9 +12,9 @@ _RGBA = {
     "wood": (0.83, 0.75, 0.64, 1.0),
     "wood_edge": (0.66, 0.53, 0.39, 1.0),
     "steel": (0.33, 0.36, 0.40, 1.0),
-    "floor": (0.70, 0.74, 0.78, 1.0),
+    "room_floor": (0.70, 0.74, 0.78, 1.0),
 }
-_MATTE = {"wood", "wood_edge", "floor"}
+_MATTE = {"wood", "wood_edge", "room_floor"}
 GOAL_RGB = (0.96, 0.32, 0.22)
 HORIZON_RGB = (0.88, 0.915, 0.945)
 COLLISION_GROUP = 3  # geoms that are felt but not shown
@@ -52,8 +52,8 @@ def add_ground(spec: mujoco.MjSpec, name: str, half_size_m: float = 1.2) -> None
         name=name,
         type=mujoco.mjtTexture.mjTEXTURE_2D,
         builtin=mujoco.mjtBuiltin.mjBUILTIN_CHECKER,
-        rgb1=[0.80, 0.82, 0.84],
-        rgb2=[0.76, 0.78, 0.81],
+        rgb1=[0.66, 0.69, 0.72],
+        rgb2=[0.62, 0.65, 0.68],
         width=256,
         height=256,
     )
@@ -100,7 +100,7 @@ def add_table(
     for side_x, side_y in ((1, 1), (1, -1), (-1, 1), (-1, -1)):
         at = (side_x * (x - 0.08), side_y * (y - 0.08), -0.5 * (height_m + 0.04))
         _add_box(scenery, at, (leg, leg, 0.5 * (height_m - 0.04)), "steel")
-    _add_box(scenery, (0, 0, -height_m - 0.01), (12.0, 12.0, 0.01), "floor")
+    _add_box(scenery, (0, 0, -height_m - 0.01), (12.0, 12.0, 0.01), "room_floor")
     spec.stat.extent = 1.6
     spec.stat.center = (*center_m, 0.2)
 
@@ -141,7 +141,8 @@ def add_disc(spec: mujoco.MjSpec, name: str, radius_m: float) -> None:
     marker.add_geom(
         type=mujoco.mjtGeom.mjGEOM_CYLINDER,
         size=[radius_m, 0.0005, 0],
-        rgba=(0.95, 0.30, 0.20, 0.9),
+        rgba=(*GOAL_RGB, 0.9),
+        group=SCENERY_GROUP,
         contype=0,
         conaffinity=0,
     )
