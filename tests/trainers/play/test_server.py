@@ -10,6 +10,7 @@ import pytest
 
 from tests.helpers import ROBOTRL, cli
 from trainers.stage import open_stage
+from unity_env.sim.role import all_roles
 
 pytest.importorskip("viser", reason="the extra `lab` is not installed")
 
@@ -42,6 +43,30 @@ def test_the_page_is_served_while_the_policy_runs_and_not_after() -> None:
     assert b"<html" in pages[0].lower()
     with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), 1):
         pass
+
+
+@pytest.mark.parametrize("task", sorted(all_roles()))
+def test_every_task_has_a_scene_that_outlives_its_episodes(task: str) -> None:
+    import viser
+
+    from trainers.play.panel import Panel
+    from trainers.play.session import Session
+    from unity_env.sim.viewer import Viewer
+
+    server = viser.ViserServer("127.0.0.1", free_port(), verbose=False)
+    try:
+        with closing(open_stage(task)) as stage:
+            session = Session(stage)
+            viewer, panel = Viewer(server, stage.sim, 0, session.drag), Panel(server, session)
+            session.choose("random")
+            for _ in range(3):
+                session.reset()
+                viewer.begin_episode()
+                session.step()
+                viewer.update()
+                panel.refresh()
+    finally:
+        server.stop()
 
 
 def test_speed_is_simulated_seconds_a_second_and_pause_holds() -> None:
