@@ -4,8 +4,9 @@ import io
 import json
 import sys
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 from rich.console import Console
@@ -87,16 +88,25 @@ def evaluate(
     episodes: Annotated[int, typer.Option(min=1, help="How many.")] = 200,
     seed: Annotated[int, typer.Option(min=0, help="Of the episodes.")] = 2_000_000,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    video: Annotated[Path | None, typer.Option(help="Also film some of the episodes to this MP4 file.")] = None,
+    video_episodes: Annotated[int, typer.Option(min=1, help="How many to film.")] = 4,
 ) -> None:
     """Measure a run's best policy on held-out episodes."""
     from trainers.inspect_run import evaluate_run  # noqa: PLC0415
 
-    results = evaluate_run(_run_folder(run, results_dir), episodes, seed)
+    folder = _run_folder(run, results_dir)
+    if video is not None:
+        from trainers.video import check_video  # noqa: PLC0415
+
+        check_video(video)
+    results = evaluate_run(folder, episodes, seed)
     if as_json:
         measured = {name: result.summary() for name, result in results.items()}
         print(json.dumps({"episodes": _episodes_of(results), "seed": seed, "behaviors": measured}))
     else:
         _print_evaluations(Console(highlight=False), results, f"seed {seed}")
+    if video is not None:
+        _film(folder, video, video_episodes, seed, sys.stderr if as_json else sys.stdout)
 
 
 @app.command()
@@ -105,6 +115,30 @@ def export(run: Run, results_dir: ResultsDir = None) -> None:
     from trainers.inspect_run import export_run  # noqa: PLC0415
 
     _print_exports(Console(highlight=False), export_run(_run_folder(run, results_dir)))
+
+
+@app.command()
+def play(
+    target: Annotated[str, typer.Argument(help="A run's folder or id; or a config or task, to watch it untrained.")],
+    results_dir: ResultsDir = None,
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8080,
+    browser: Annotated[bool, typer.Option(help="Open the page on this machine.")] = True,
+    seed: Annotated[int, typer.Option(min=0, help="Of the episodes.")] = 0,
+    seconds: Annotated[float | None, typer.Option(min=0, help="End after so many seconds.")] = None,
+) -> None:
+    """Watch a policy at work in the browser; drag its goal, push the robot."""
+    try:
+        from trainers.play.server import play as serve  # noqa: PLC0415  # an optional extra
+        from trainers.play.session import Session  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        if error.name not in ("viser", "mjviser"):
+            raise
+        raise UserError(f"play needs {error.name}: pip install 'unity-robot-rl[lab]'") from None
+    from trainers.stage import open_stage  # noqa: PLC0415
+
+    with closing(open_stage(target, results_dir)) as stage:
+        serve(Session(stage, seed), host, port, seconds, browser=browser)
 
 
 @tasks_app.command("list")
@@ -179,6 +213,16 @@ def player(context: typer.Context) -> None:
     raise typer.Exit(play(context.args))
 
 
+def _film(run: Path, path: Path, episodes: int, seed: int, out: TextIO) -> None:
+    from trainers.stage import open_stage  # noqa: PLC0415
+    from trainers.video import record  # noqa: PLC0415
+
+    with closing(open_stage(str(run))) as stage:
+        video = record(stage, "trained", path, episodes, seed)
+    solved = f"{sum(video.solved)} of {episodes} episodes solved"
+    print(f"video     {path}  ({video.seconds:.0f} s, {solved})", file=out)
+
+
 def _render(task: str, path: Path) -> None:
     from unity_env.sim.render import RenderError, save_picture  # noqa: PLC0415
 
@@ -203,11 +247,13 @@ def _config_path(config: str | None, run_id: str | None, results_dir: Path | Non
 
 
 def _run_folder(run: Path, results_dir: Path | None) -> Path:
-    below = (results_dir or Path("results")) / run
-    for folder in (run, below):
-        if (folder / "configuration.yaml").is_file():
-            return folder
-    raise UserError(f"{run}: no run there (no configuration.yaml in {run} or {below})")
+    from trainers.run_folder import find_run  # noqa: PLC0415
+
+    folder = find_run(run, results_dir)
+    if folder is None:
+        below = (results_dir or Path("results")) / run
+        raise UserError(f"{run}: no run there (no configuration.yaml in {run} or {below})")
+    return folder
 
 
 def _print_evaluations(console: Console, results: Mapping[str, Any], which: str) -> None:

@@ -6,13 +6,13 @@ from typing import Any
 
 from trainers.checkpoint import load_checkpoint
 from trainers.config import load_settings
-from trainers.evaluate import Evaluation, evaluate_world
+from trainers.evaluate import Evaluation, Policy, evaluate_world
 from trainers.export.bundle import Export, best_checkpoint, export_actor
 from trainers.resume import check_networks
 from trainers.run_folder import RunFolder
 from trainers.settings import RunSettings
 from trainers.train import make_algorithm
-from trainers.world import make_world, run_errors
+from trainers.world import World, make_world, run_errors
 from trainers.yaml_file import Document
 
 
@@ -24,14 +24,23 @@ def evaluate_run(root: Path, episodes: int, seed: int) -> dict[str, Evaluation]:
         RunError: a reward term that is not a number.
     """
     folder, settings, document = _open(root)
-    states = {name: _best_state(folder, settings, document, name) for name in settings.behaviors}
     with run_errors(settings, document), closing(make_world(settings, document, evaluation=True)) as world:
-        policies = {}
-        for name, state in states.items():
-            algorithm = make_algorithm(world.rows[name], settings, name, document)
-            algorithm.load_state_dict(state["algorithm"])
-            policies[name] = algorithm.act_deterministic
-        return evaluate_world(world, policies, episodes, seed)
+        return evaluate_world(world, best_policies(folder, settings, document, world), episodes, seed)
+
+
+def best_policies(folder: RunFolder, settings: RunSettings, document: Document, world: World) -> dict[str, Policy]:
+    """Return the best policy of every behavior of a run, without exploration.
+
+    Raises:
+        UserError: the run has no readable checkpoint, or its settings no longer fit.
+    """
+    policies: dict[str, Policy] = {}
+    for name in settings.behaviors:
+        state = _best_state(folder, settings, document, name)
+        algorithm = make_algorithm(world.rows[name], settings, name, document)
+        algorithm.load_state_dict(state["algorithm"])
+        policies[name] = algorithm.act_deterministic
+    return policies
 
 
 def export_run(root: Path) -> dict[str, Export]:

@@ -126,6 +126,14 @@ class RunFolder:
         write_text(self.root / "run_logs" / "training_status.json", json.dumps(status, indent=2) + "\n")
 
 
+def find_run(run: Path, results_dir: Path | None) -> Path | None:
+    """Return the folder of a run, given by its path or its id below `results_dir`; None where there is none."""
+    for folder in (run, (results_dir or Path("results")) / run):
+        if RunFolder(folder).configuration.is_file():
+            return folder
+    return None
+
+
 def _numbers(folder: Path, behavior: str) -> list[int]:
     """Return the steps of the numbered checkpoints, ascending."""
     numbers = (path.stem.removeprefix(f"{behavior}-") for path in folder.glob(f"{behavior}-*.pt"))

@@ -124,7 +124,9 @@ def find_appearing(scene: UnityScene, name: str) -> str:
     raise ValueError(f"behavior {name}: the environment has {', '.join(scene.env.behavior_specs) or 'none'}")
 
 
-def make_world(settings: RunSettings, document: Document, *, evaluation: bool = False) -> World:
+def make_world(
+    settings: RunSettings, document: Document, *, evaluation: bool = False, rows: int | None = None
+) -> World:
     """Make the scene with the reward of every behavior in the settings.
 
     A training begins with the first lessons of environment_parameters, and the loop goes on from there. An
@@ -134,13 +136,14 @@ def make_world(settings: RunSettings, document: Document, *, evaluation: bool = 
         settings: of the run.
         document: the run's YAML, for messages.
         evaluation: make the one for evaluation episodes: a batch of its own, or a player beside the others.
+        rows: number of rows of `sim:`; None takes the settings' number, or as many as suit evaluation.
 
     Raises:
         UserError: the environment or a reward does not fit, with the line of the YAML.
         UnityException: a player did not start or connect.
     """
     names = tuple(settings.behaviors)
-    env = _make_base_env(settings, document, names[0], evaluation=evaluation)
+    env = _make_base_env(settings, document, names[0], evaluation=evaluation, rows=rows)
     try:
         described = _layouts_of(env)
         plain = {name: name.partition("?")[0] for name in names}
@@ -151,9 +154,9 @@ def make_world(settings: RunSettings, document: Document, *, evaluation: bool = 
         signals = {of: settings.behaviors[name].signals for name, of in plain.items()}
         with _environment_errors(names[0], document):
             world = World(UnityScene(env, layouts, None, signals, names), names)
-        for name, rows in world.rows.items():
-            reward, strength = _reward(settings, name, rows.signals, document)
-            world.scorers[name] = RewardScorer(reward, rows.num_rows, strength)
+        for name, agents in world.rows.items():
+            reward, strength = _reward(settings, name, agents.signals, document)
+            world.scorers[name] = RewardScorer(reward, agents.num_rows, strength)
         return world
     except BaseException:
         env.close()
@@ -190,7 +193,7 @@ def _make_base_env(
     check_parameters(settings, document)
     world, run = settings.env_settings, settings.checkpoint_settings
     values = last_values if evaluation else first_values
-    if evaluation and world.sim_task:
+    if evaluation and world.sim_task and rows is None:
         rows = EVALUATION_ROWS
     with _environment_errors(name, document):
         return make_base_env(

@@ -90,6 +90,10 @@ class SimEnv(BaseEnv):  # type: ignore[misc]  # mlagents_envs has no type inform
         """
         self._randomization.set(parameters)
 
+    def push(self, row: int, robot: int, force_n: np.ndarray, periods: int = 1) -> None:
+        """Push a robot by hand from the next step on, see `Randomization.push_by_hand`."""
+        self._randomization.push_by_hand(row, robot, force_n, periods)
+
     def reset(self) -> None:
         """Start a new episode in every row."""
         self._begin_episodes(np.arange(self.num_areas))

@@ -36,6 +36,7 @@ class Randomization:
         names = [self._model.body(i).name for i in range(self._model.nbody)]
         self._bodies = np.flatnonzero([name.startswith(robots) for name in names])
         self._pushed = [self._model.body(f"{role.robot.name}/{role.robot.push.body}").id for role in task.roles]
+        self._by_hand: list[tuple[int, int, Array, int]] = []
 
     def set(self, parameters: Mapping[str, float | Sampler]) -> None:
         """Let episodes that begin from now on have these parameters, and the others' defaults.
@@ -80,7 +81,7 @@ class Randomization:
     def push(self, random: EpisodeRandom, episodes: Array, ages: Array) -> None:
         """Set the outer forces of one control period."""
         scale = self.values["push_scale"]
-        if not scale.any():
+        if not (scale.any() or self._by_hand):
             return  # nor is an older push left: a row's scale changes when its simulation is reset
         force = self._batch.bind("xfrc_applied")
         rows = np.arange(len(scale))
@@ -90,6 +91,22 @@ class Randomization:
             happens = chance < push.rate_hz * role.robot.control.period_s
             strength, angle = happens * scale * push.force_n, 2.0 * np.pi * turn
             force[:, body, 0], force[:, body, 1] = strength * np.cos(angle), strength * np.sin(angle)
+        for row, body, force_n, _ in self._by_hand:
+            force[row, body, :2] += force_n
+        self._by_hand = [
+            (row, body, force_n * (left > 1), left - 1) for row, body, force_n, left in self._by_hand if left > 0
+        ]  # the last one has no force, and clears what was before
+
+    def push_by_hand(self, row: int, robot: int, force_n: Array, periods: int) -> None:
+        """Let a horizontal force, (2,), world frame, N, act on a robot's described body for some control periods.
+
+        Args:
+            row: of the robot.
+            robot: index of its role.
+            force_n: beside the random pushes.
+            periods: how many.
+        """
+        self._by_hand.append((row, self._pushed[robot], np.asarray(force_n), periods))
 
     def sampled_means(self) -> dict[str, float]:
         """Return the mean of each sampled parameter over the episodes begun since the last call."""

@@ -54,12 +54,18 @@ def measure(task: str, controller: str, episodes: int, seed: int, threads: int =
     env.reset()
     while not all(record.complete for record in records.values()):
         for behavior, record in records.items():
-            command = controllers[behavior](record.read(env.get_steps(behavior)[0]))
+            command = controllers[behavior](read_components(record.role, env.get_steps(behavior)[0]))
             env.set_actions(behavior, as_action(record.role, command))
         env.step()
         for behavior, record in records.items():
             record.count(env.get_steps(behavior)[1])
     return {behavior: record.measured() for behavior, record in records.items()}
+
+
+def read_components(role: Role, decisions: DecisionSteps) -> dict[str, Array]:
+    """Return what both sensors say, component -> (rows, size); the policy's view of what both have."""
+    parts = zip(reversed(decisions.obs), reversed(role.layouts.values()), strict=True)
+    return {name: sensor[:, where] for sensor, layout in parts for name, where in layout.slices.items()}
 
 
 def as_action(role: Role, command: Array) -> ActionTuple:
@@ -99,17 +105,11 @@ class _Record:
         self._age = np.zeros(rows, dtype=np.int64)
         self._per_row = -(-episodes // rows)
         self._success = role.layouts["signals"].slices["success"].start
-        self._slices = [layout.slices.items() for layout in role.layouts.values()]
 
     @property
     def complete(self) -> bool:
         """Whether every row has had its episodes."""
         return min(len(lengths) for lengths in self._lengths) >= self._per_row
-
-    def read(self, decisions: DecisionSteps) -> dict[str, Array]:
-        """Return what both sensors say, component -> (rows, size); the policy's view of what both have."""
-        parts = zip(reversed(decisions.obs), reversed(self._slices), strict=True)
-        return {name: sensor[:, where] for sensor, slices in parts for name, where in slices}
 
     def count(self, terminals: TerminalSteps) -> None:
         """Take in a step's ended episodes."""

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from unity_env.sim.description import Interval, load_description
 from unity_env.sim.model.arm import add_arm
 from unity_env.sim.model.gripper import add_finger_sensors
-from unity_env.sim.model.scene import add_cube, add_disc, add_ground, new_scene
+from unity_env.sim.model.scene import add_cube, add_disc, add_table, new_scene
 from unity_env.sim.tasks.arm_parts import ArmInScene
 from unity_env.sim.tasks.task import ALL_ROWS, Episode, Rows, Task, View
 
@@ -64,7 +64,7 @@ class ArmPickPlace(Task):
         """Put the arm on its table, with a cube and a disc that marks the goal."""
         robot, (role,) = load_description("arm"), self.roles
         spec = new_scene(role.control)
-        add_ground(spec, "table")
+        add_table(spec, "table")
         add_arm(spec, robot, grips=True)
         own = role.task.environment_parameters
         add_cube(spec, CUBE, own["cube_size"].default, own["cube_mass"].default)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from unity_env.sim.description import Interval, load_description
 from unity_env.sim.model.arm import add_arm
-from unity_env.sim.model.scene import add_ground, add_marker, new_scene
+from unity_env.sim.model.scene import add_marker, add_table, new_scene
 from unity_env.sim.tasks.task import Episode, Rows, Task, View
 
 
@@ -31,7 +31,7 @@ class Parameters(BaseModel):
 class ArmReach(Task):
     """Reach and hold; success ends the episode."""
 
-    view = View(lookat=(0.14, 0.06, 0.26), distance=1.45, azimuth=132.0, elevation=-20.0)
+    view = View(lookat=(0.14, 0.02, 0.24), distance=1.6, azimuth=138.0, elevation=-21.0)
 
     def __init__(self, name: str, num_rows: int, threads: int) -> None:
         super().__init__(name, num_rows, threads)
@@ -53,7 +53,7 @@ class ArmReach(Task):
         """Put the arm on its table, with a marker for the goal."""
         robot, (role,) = load_description("arm"), self.roles
         spec = new_scene(role.control)
-        add_ground(spec, "table")
+        add_table(spec, "table")
         add_arm(spec, robot)
         add_marker(spec, "goal", radius_m=0.02)
         return spec

@@ -101,6 +101,12 @@ class MobileFollow(Task):
             if np.abs(start).max() <= reach:
                 return np.append(start, yaw)
 
+    def place(self, row: int, body: str, pos: Array) -> None:
+        """Let the person stand somewhere, and walk on from there."""
+        if body == "person":
+            self.memory["person_position"][row] = pos[:2]
+            self._show_person(np.array([row]))
+
     def _show_person(self, rows: Rows) -> None:
         self._mocap_pos[rows, self._person, :2] = self.person.position(rows)
         half_yaw = self.person.yaw(rows) / 2.0

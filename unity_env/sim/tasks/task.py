@@ -51,12 +51,14 @@ class Task(ABC):
 
     Attributes:
         view: where pictures are taken from.
+        draggable: mocap bodies that a spectator may move, where the scene has them.
         roles: the robots' parts, one ML-Agents behavior each.
         batch: the simulations, one per row.
         memory: what the task remembers between steps, name -> (num_rows, ...); part of a checkpoint.
     """
 
     view: View
+    draggable: tuple[str, ...] = ("goal", "person")
 
     def __init__(self, name: str, num_rows: int, threads: int) -> None:
         self.name = name
@@ -115,3 +117,7 @@ class Task(ABC):
     @abstractmethod
     def success(self) -> dict[str, np.ndarray]:
         """Tell who has just solved the task, behavior -> (num_rows,) bool; a metric, apart from any reward."""
+
+    def place(self, row: int, body: str, pos: np.ndarray) -> None:
+        """Put a draggable body where a spectator wants it, (3,), m; a task that moves it by itself overrides this."""
+        self.batch.bind("mocap_pos")[row, self.model.body(body).mocapid[0]] = pos
