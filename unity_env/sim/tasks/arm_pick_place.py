@@ -12,6 +12,7 @@ from unity_env.sim.model.arm import add_arm
 from unity_env.sim.model.gripper import add_finger_sensors
 from unity_env.sim.model.scene import add_cube, add_disc, add_table, new_scene
 from unity_env.sim.tasks.arm_parts import ArmInScene
+from unity_env.sim.tasks.cube import CubeInScene
 from unity_env.sim.tasks.task import ALL_ROWS, Episode, Rows, Task, View
 
 Array = np.ndarray
@@ -47,13 +48,8 @@ class ArmPickPlace(Task):
         (self.role,) = self.roles
         self.arm = ArmInScene(load_description("arm"), self.batch)
         self.parameters = Parameters.model_validate(self.role.task.parameters)
-        cube = self.model.joint(CUBE)
-        self._cube_qpos = int(cube.qposadr[0]) + np.arange(7)
-        self._cube_qvel = int(cube.dofadr[0]) + np.arange(3)
-        self._cube_id, self._geom_id = self.model.body(CUBE).id, self.model.geom(CUBE).id
+        self.cube = CubeInScene(CUBE, self.batch, self.arm, self.parameters.grip_n, self.parameters.release_m)
         self._goal_id = self.model.body("goal").mocapid[0]
-        self._pos, self._vel = self.batch.bind("qpos"), self.batch.bind("qvel")
-        self._body_pos, self._body_mat = self.batch.bind("xpos"), self.batch.bind("xmat")
         self._mocap_pos = self.batch.bind("mocap_pos")
         self._period_s = self.role.control.period_s
         self._hold_steps = int(np.ceil(self.parameters.hold_s / self._period_s))
@@ -81,11 +77,11 @@ class ArmPickPlace(Task):
         if not (varied or self.batch.expanded("geom_size") is not None):
             return
         half = 0.5 * size[:, None]
-        self.batch.expand("geom_size")[rows, self._geom_id] = half
-        self.batch.expand("geom_aabb").reshape(self.num_rows, -1, 6)[rows, self._geom_id, 3:] = half
-        self.batch.expand("geom_rbound")[rows, self._geom_id] = math.sqrt(3.0) * half[:, 0]
-        self.batch.expand("body_mass")[rows, self._cube_id] = mass
-        self.batch.expand("body_inertia")[rows, self._cube_id] = (mass * size**2 / 6.0)[:, None]
+        self.batch.expand("geom_size")[rows, self.cube.geom_id] = half
+        self.batch.expand("geom_aabb").reshape(self.num_rows, -1, 6)[rows, self.cube.geom_id, 3:] = half
+        self.batch.expand("geom_rbound")[rows, self.cube.geom_id] = math.sqrt(3.0) * half[:, 0]
+        self.batch.expand("body_mass")[rows, self.cube.body_id] = mass
+        self.batch.expand("body_inertia")[rows, self.cube.body_id] = (mass * size**2 / 6.0)[:, None]
         self.batch.set_const(ids=rows)
 
     def reset(self, rows: Array, episodes: Iterable[Episode]) -> None:
@@ -94,8 +90,7 @@ class ArmPickPlace(Task):
             joint_pos, cube, yaw, goal = self._start(episode)
             self.arm.start(np.array([row]), joint_pos[None])
             half_size = 0.5 * episode.parameters["cube_size"]
-            turn = (math.cos(0.5 * yaw), 0.0, 0.0, math.sin(0.5 * yaw))
-            self._pos[row, self._cube_qpos] = (*cube, half_size, *turn)
+            self.cube.place(row, np.array([*cube, half_size]), yaw)
             self._mocap_pos[row, self._goal_id] = (*goal, 0.0)
         for remembered in self.memory.values():
             remembered[rows] = 0
@@ -162,36 +157,5 @@ class ArmPickPlace(Task):
     def _measure_cube(self, rows: Rows) -> dict[str, Array]:
         """Measure the cube, beside the tool and the goal."""
         size = self._size[rows, None]
-        pos = self._body_pos[rows, self._cube_id]
         goal = self._mocap_pos[rows, self._goal_id] + 0.5 * size * (0.0, 0.0, 1.0)
-        tool_cube, rotation = pos - self.arm.tool_pos(rows), self.arm.tool_rotation(rows)
-        tool_cube_distance = np.linalg.norm(tool_cube, axis=1, keepdims=True)
-        touched = np.abs(self.arm.contact_forces(rows)).sum(axis=(1, 2))[:, None] > 0
-        axis = rotation @ np.array(self.arm.robot.gripper.axis)
-        return {
-            "cube_pos": pos,
-            "cube_vel": self._vel[rows][:, self._cube_qvel],
-            "cube_size": size,
-            "cube_height": pos[:, 2:] - 0.5 * size,
-            "cube_tool": np.einsum("nij,ni->nj", rotation, tool_cube),
-            "cube_turn": turn_between(axis, self._body_mat[rows, self._cube_id].reshape(-1, 3, 3)),
-            "goal_cube": goal - pos,
-            "tool_cube_distance": tool_cube_distance,
-            "cube_goal_distance": np.linalg.norm(goal - pos, axis=1, keepdims=True),
-            "grasped": (self.arm.finger_force(rows) >= self.parameters.grip_n).all(axis=1, keepdims=True),
-            "released": ~touched & (tool_cube_distance >= self.parameters.release_m),
-        }
-
-
-def turn_between(axis: Array, cube: Array) -> Array:
-    """Return sine and cosine of 4 times the angle about the vertical from an axis to a side of a cube, (N, 2).
-
-    Args:
-        axis: (N, 3).
-        cube: the cube's axes as columns, (N, 3, 3); the most upright one is left out.
-    """
-    rows = np.arange(len(cube))
-    upright = np.abs(cube[:, 2]).argmax(axis=1)
-    side = cube[rows, :, (upright + 1) % 3]
-    turn = 4.0 * (np.arctan2(side[:, 1], side[:, 0]) - np.arctan2(axis[:, 1], axis[:, 0]))
-    return np.stack([np.sin(turn), np.cos(turn)], axis=1)
+        return self.cube.components(rows, size, goal)
