@@ -256,6 +256,8 @@ def _culprit(name: str, message: str) -> tuple[str, ...]:
         return ("behaviors", rest.partition(":")[0])
     if kind == "signal":
         return ("behaviors", name)
+    if message.startswith("environment parameter "):
+        return ("environment_parameters", rest.split()[1].rstrip(":"))
     keys = {"side channel ": "side_channels", "num_envs ": "num_envs"}
     return ("env_settings", next((key for start, key in keys.items() if message.startswith(start)), "env_path"))
 
