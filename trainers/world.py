@@ -81,8 +81,15 @@ class World:
         return self.scene.stats()
 
     def set_parameters(self, parameters: Mapping[str, float | Sampler]) -> None:
-        """Give environment parameters to the episodes that begin from now on."""
-        self.scene.set_parameters(parameters)
+        """Give environment parameters to the episodes that begin from now on.
+
+        Raises:
+            RunError: the environment refuses them, a lesson that does not fit those of others for example.
+        """
+        try:
+            self.scene.set_parameters(parameters)
+        except ValueError as error:
+            raise RunError(str(error)) from None
 
     def sampled_means(self) -> dict[str, float]:
         """The mean of each sampled environment parameter over the episodes begun since the last call."""
@@ -256,6 +263,8 @@ def _culprit(name: str, message: str) -> tuple[str, ...]:
         return ("behaviors", rest.partition(":")[0])
     if kind == "signal":
         return ("behaviors", name)
+    if message.startswith("environment parameter "):
+        return ("environment_parameters", rest.split()[1].rstrip(":"))
     keys = {"side channel ": "side_channels", "num_envs ": "num_envs"}
     return ("env_settings", next((key for start, key in keys.items() if message.startswith(start)), "env_path"))
 
