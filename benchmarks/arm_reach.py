@@ -40,7 +40,7 @@ def measure(config: str, seed: int, overrides: list[str]) -> dict[str, float]:
         with Display(Console(quiet=True)) as display:
             trained = train(settings, document, display)
         seconds = time.perf_counter() - started
-    if trained.evaluations["RobotArm"] is None or trained.evaluations["RobotArm"].success is None:
+    if not trained.evaluations or trained.evaluations["RobotArm"].success is None:
         raise SystemExit("stopped")
     return {
         "seed": seed,

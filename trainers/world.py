@@ -81,8 +81,15 @@ class World:
         return self.scene.stats()
 
     def set_parameters(self, parameters: Mapping[str, float | Sampler]) -> None:
-        """Give environment parameters to the episodes that begin from now on."""
-        self.scene.set_parameters(parameters)
+        """Give environment parameters to the episodes that begin from now on.
+
+        Raises:
+            RunError: the environment refuses them, a lesson that does not fit those of others for example.
+        """
+        try:
+            self.scene.set_parameters(parameters)
+        except ValueError as error:
+            raise RunError(str(error)) from None
 
     def sampled_means(self) -> dict[str, float]:
         """The mean of each sampled environment parameter over the episodes begun since the last call."""

@@ -18,6 +18,7 @@ from trainers.settings import RunSettings
 from trainers.world import make_world
 from trainers.yaml_file import Document
 from unity_env.sim.env import SimEnv
+from unity_env.sim.role import environment_parameters, roles_of
 
 LESSON = "environment/lesson/goal_distance"
 GOAL = "environment_parameters.goal_distance"
@@ -180,6 +181,32 @@ def test_what_is_wrong_in_environment_parameters_is_one_line_at_its_place(
     for part in parts:
         assert re.search(part, outcome.err), outcome.err
     assert not (tmp_path / "results").exists()
+
+
+def crowded(count: float, size: float) -> dict[str, Any]:
+    """A tiny run of mobile_goal with so many obstacles of this radius, m."""
+    return {
+        "env_settings.env_path": "sim:mobile_goal",
+        "behaviors": {"MobileRobot": {**changed({})["behaviors"][NAME], "max_steps": 512}},
+        "environment_parameters": {
+            "obstacle_count": count,
+            "obstacle_size": {
+                "curriculum": [
+                    lesson("small", 0.1, measure="progress", threshold=0.25, behavior="MobileRobot"),
+                    lesson("large", size, measure="progress", threshold=0.75, behavior="MobileRobot"),
+                    lesson("again", 0.1),
+                ]
+            },
+        },
+    }
+
+
+def test_a_lesson_that_does_not_fit_the_other_parameters_ends_the_run_with_one_line(tmp_path: Path) -> None:
+    described = environment_parameters(roles_of("mobile_goal"))
+    most, largest = described["obstacle_count"].range[1], described["obstacle_size"].range[1]
+    outcome = cli("train", write(tmp_path, crowded(most, largest)), "--results-dir", tmp_path / "results")
+    assert outcome.code == 3, outcome
+    assert re.fullmatch(r"error: environment parameter obstacle_count: .* do not fit .*\n", outcome.err)
 
 
 def test_criteria_of_a_last_lesson_are_said_to_have_no_effect(tmp_path: Path) -> None:

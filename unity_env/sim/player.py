@@ -3,7 +3,7 @@
 import argparse
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import grpc
@@ -12,6 +12,7 @@ from mlagents_envs.communicator_objects.unity_message_pb2 import UnityMessagePro
 from mlagents_envs.communicator_objects.unity_rl_input_pb2 import UnityRLInputProto
 from mlagents_envs.side_channel.side_channel_manager import SideChannelManager
 
+from unity_env.settings import Sampler
 from unity_env.sim.env import SimEnv
 from unity_env.sim.player_channels import EngineConfiguration, EnvironmentParameters, Stats, TrainingAnalytics
 from unity_env.sim.player_messages import BehaviorMessages
@@ -110,13 +111,20 @@ class Player:
         self._side_channels.process_side_channel_message(rl_input.side_channel)
         changed = self._parameters.take_changed()
         if changed:
-            env.set_parameters(changed)
+            _set_parameters(env, changed)
         if rl_input.command == RESET:
             env.reset()
             return
         for behavior in behaviors:
             env.set_actions(behavior.behavior, behavior.actions(rl_input))
         env.step()
+
+
+def _set_parameters(env: SimEnv, parameters: Mapping[str, float | Sampler]) -> None:
+    try:
+        env.set_parameters(parameters)
+    except ValueError as error:  # each fits its range, but not the others
+        log.warning("the last environment parameters are ignored: %s", error)
 
 
 def _message() -> UnityMessageProto:
