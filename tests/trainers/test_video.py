@@ -1,7 +1,6 @@
 import sys
 from pathlib import Path
 
-import mujoco
 import numpy as np
 import pytest
 
@@ -54,7 +53,7 @@ def test_eval_films_whole_episodes_in_real_time(tmp_path: Path, monkeypatch: pyt
     assert about["duration"] == pytest.approx(4.0 + HOLD_S, abs=0.1)
     first = np.frombuffer(next(frames), np.uint8).reshape(HEIGHT, WIDTH, 3)
     assert len(np.unique(first.reshape(-1, 3), axis=0)) > 1000
-    assert len(taken) == 101  # the start, 99 steps, and the start of the next episode
+    assert len(taken) == 100  # the start and 99 steps: after the last, the scene shows the next episode
     assert list(tmp_path.glob(".*")) == []
 
 
@@ -84,7 +83,7 @@ def test_without_gl_a_picture_is_one_line(tmp_path: Path, monkeypatch: pytest.Mo
     def broken(*_: object) -> None:
         raise RuntimeError("invalid value for environment variable MUJOCO_GL: glx")
 
-    monkeypatch.setattr(mujoco, "Renderer", broken)
+    monkeypatch.setattr("mujoco.Renderer", broken)
     outcome = cli("tasks", "show", "arm_reach", "--picture", tmp_path / "x.png")
     assert outcome.code == 2
     assert outcome.err.count("\n") == 1
