@@ -20,7 +20,7 @@ check: .venv/installed-dev
 
 bench: .venv/installed-dev
 	$(BIN)/python benchmarks/sim.py
-	$(BIN)/python benchmarks/arm_reach.py
+	$(BIN)/python benchmarks/learning.py
 	$(BIN)/python benchmarks/link.py
 
 clean:

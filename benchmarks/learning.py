@@ -1,0 +1,146 @@
+"""Train a config on several seeds, measure each policy on held-out episodes, and keep the learning curves.
+
+Writes <out>/<config>.json (every figure and every evaluation on the way) and <out>/<config>.svg (the curves), and
+renews the table of all results in <out>/README.md.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from rich.console import Console
+
+from trainers.config import find_config, load_settings
+from trainers.display import Display
+from trainers.evaluate import Evaluation
+from trainers.settings import RunSettings
+from trainers.train import train
+from unity_env.sim.baselines import BASELINES
+from unity_env.sim.baselines.measure import CONTROLLERS
+from unity_env.sim.baselines.measure import measure as measure_baseline
+
+RESULTS = Path(__file__).parents[1] / "docs" / "results"
+TABLE_HEAD = """# Results
+
+Every row is one command: `python benchmarks/learning.py --config <config>`. Success is that of the deterministic
+policy on 200 held-out episodes; where several robots share a scene, their joint success. Minutes are wall time of
+training, evaluations and export on 2 cores without a GPU; steps count all rows. Beside it stand the hand-written
+controller and random actions on the same episodes.
+
+| config | seeds | success, mean (each) | steps | minutes | scripted | random |
+|---|---|---|---|---|---|---|
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--config", default="arm_reach_ppo")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--set", dest="overrides", nargs="*", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
+    arguments = parser.parse_args()
+    settings, _ = load_settings(find_config(arguments.config), {}, arguments.overrides)
+    result: dict[str, Any] = {"config": arguments.config, "overrides": arguments.overrides, "seeds": []}
+    result["baselines"] = baselines(settings)
+    for seed in arguments.seeds:
+        result["seeds"].append(run_seed(arguments.config, seed, arguments.overrides))
+        print(json.dumps({key: value for key, value in result["seeds"][-1].items() if key != "curve"}), flush=True)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    (arguments.out / f"{arguments.config}.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    draw(result, arguments.out / f"{arguments.config}.svg")
+    write_table(arguments.out)
+
+
+def run_seed(config: str, seed: int, overrides: list[str]) -> dict[str, Any]:
+    """Train one seed in a temporary folder."""
+    with tempfile.TemporaryDirectory() as results:
+        options = {"env_settings.seed": seed, "checkpoint_settings.results_dir": results}
+        settings, document = load_settings(find_config(config), options, overrides)
+        started = time.perf_counter()
+        with Display(Console(quiet=True)) as display:
+            trained = train(settings, document, display)
+        seconds = time.perf_counter() - started
+        curve = learning_curve(trained.folder.behavior(next(iter(settings.behaviors))) / "metrics.jsonl")
+    if not trained.evaluations:
+        raise SystemExit("stopped")
+    return {
+        "seed": seed,
+        "success": success_of(next(iter(trained.evaluations.values()))),
+        "episodes": settings.evaluation.final_episodes,
+        "behaviors": {name: of.summary() for name, of in trained.evaluations.items()},
+        "steps": trained.step,
+        "seconds": round(seconds, 1),
+        "curve": curve,
+    }
+
+
+def success_of(evaluation: Evaluation) -> float | None:
+    """Return joint success where the scene has it, else the behavior's own."""
+    return evaluation.success if evaluation.joint_success is None else evaluation.joint_success
+
+
+def learning_curve(path: Path) -> list[tuple[int, float]]:
+    """Return (step, success) of every evaluation on the way."""
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    names = ("evaluation/joint_success", "evaluation/success")
+    return [(line["step"], line[name]) for line in lines for name in names[:1] if name in line] or [
+        (line["step"], line[names[1]]) for line in lines if names[1] in line
+    ]
+
+
+def baselines(settings: RunSettings) -> dict[str, float]:
+    """Measure scripted and random control on the held-out episodes: the least success of all behaviors."""
+    task, last = str(settings.env_settings.sim_task), settings.evaluation
+    if task not in BASELINES:
+        return {}
+    return {
+        controller: min(
+            of.summary()["success"]
+            for of in measure_baseline(task, controller, last.final_episodes, last.final_seed).values()
+        )
+        for controller in CONTROLLERS
+    }
+
+
+def draw(result: dict[str, Any], path: Path) -> None:
+    """Draw success over steps, one line per seed."""
+    figure = Figure(figsize=(6.4, 3.2), layout="constrained")
+    axes = figure.subplots()
+    for run in result["seeds"]:
+        steps, success = np.array(run["curve"]).T
+        axes.plot(steps / 1e6, 100 * success, marker=".", label=f"seed {run['seed']}")
+    for controller, success in result["baselines"].items():
+        axes.axhline(100 * success, linestyle=":", color="grey")
+        axes.annotate(controller, (0, 100 * success), fontsize=8, color="grey", va="bottom")
+    axes.set(xlabel="million steps", ylabel="success, %", ylim=(-2, 102), title=result["config"])
+    axes.legend(frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, metadata={"Date": None})
+
+
+def write_table(folder: Path) -> None:
+    """Write README.md from all results in the folder."""
+    rows, curves = [], []
+    for path in sorted(folder.glob("*.json")):
+        result = json.loads(path.read_text(encoding="utf-8"))
+        runs = result["seeds"]
+        success, steps, seconds = (np.array([run[key] for run in runs]) for key in ("success", "steps", "seconds"))
+        each = ", ".join(f"{value:.1%}" for value in success)
+        beside = " | ".join(
+            f"{result['baselines'][name]:.1%}" if name in result["baselines"] else "-" for name in CONTROLLERS
+        )
+        rows.append(
+            f"| `{result['config']}` | {', '.join(str(run['seed']) for run in runs)} | {success.mean():.1%} ({each}) "
+            f"| {steps.mean() / 1e6:.2f} M | {seconds.mean() / 60:.1f} | {beside} |\n"
+        )
+        curves.append(f"\n![{result['config']}]({path.stem}.svg)\n")
+    (folder / "README.md").write_text(TABLE_HEAD + "".join(rows) + "".join(curves), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
