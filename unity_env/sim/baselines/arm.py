@@ -17,7 +17,7 @@ Array = np.ndarray
 Components = Mapping[str, Array]
 
 _DAMPING = 0.03  # of the least squares, m: keeps joints slow near singular poses
-_GAIN = 6.0  # 1/s, tool velocity per distance
+_GAIN = 10.0  # 1/s, tool velocity per distance
 _TURN_GAIN = 4.0  # 1/s
 _MAX_SPEED = 0.6  # m/s, of the tool
 _ABOVE = np.array([0.0, 0.0, 0.09])  # m, over the cube or the goal before going down, and while carrying

@@ -35,12 +35,13 @@ class Control(Strict):
     """The policy's clock: one decision spans `substeps` physics steps.
 
     Attributes:
-        integrator: of the physics; rk4 keeps energy, implicitfast bears stiff contacts.
+        integrator: of the physics. rk4 keeps energy; euler solves contacts for the very accelerations it
+            integrates, so that a grasp bears jerks; implicitfast bears drives too stiff for the others.
     """
 
     period_s: Positive
     substeps: int = Field(gt=0)
-    integrator: Literal["implicitfast", "rk4"] = "implicitfast"
+    integrator: Literal["euler", "implicitfast", "rk4"] = "implicitfast"
 
     @property
     def timestep_s(self) -> float:

@@ -23,6 +23,7 @@ def add_gripper(spec: mujoco.MjSpec, hand: mujoco.MjsBody, robot: ArmDescription
         hand.mass -= gripper.finger.mass_kg
         for link in (robot.joints[-2].name, robot.joints[-1].name):
             spec.add_exclude(bodyname1=finger, bodyname2=f"{name}/{link}")
+    spec.option.impratio = 10.0  # a tenth of the creep of held things
     left, right = fingers
     spec.add_exclude(bodyname1=left, bodyname2=right)  # the joints' ends stop them
     gear = spec.add_equality(name=f"{name}/gripper", type=mujoco.mjtEq.mjEQ_JOINT, name1=left, name2=right)

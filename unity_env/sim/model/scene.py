@@ -25,6 +25,7 @@ _GEOM_TYPE = {
 }
 
 _INTEGRATOR = {
+    "euler": mujoco.mjtIntegrator.mjINT_EULER,
     "implicitfast": mujoco.mjtIntegrator.mjINT_IMPLICITFAST,
     "rk4": mujoco.mjtIntegrator.mjINT_RK4,
 }
