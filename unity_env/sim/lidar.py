@@ -6,6 +6,8 @@ kinematics that a call of it would throw away; a test holds both to each other.
 
 import numpy as np
 
+from unity_env.sim.plane import to_complex, to_xy
+
 Array = np.ndarray
 _TINY = 1e-9
 
@@ -23,16 +25,14 @@ def scan(origin: Array, heading: Array, rays: Array, circles: Array, half_width_
     Returns:
         (N, R), m.
     """
-    cosine, sine = heading[:, :1], heading[:, 1:]
-    along_x = cosine * rays[:, 0] - sine * rays[:, 1]
-    along_y = sine * rays[:, 0] + cosine * rays[:, 1]
-    reach: Array = np.minimum(
-        _to_wall(origin[:, :1], along_x, half_width_m), _to_wall(origin[:, 1:], along_y, half_width_m)
-    )
+    along = to_xy(to_complex(heading)[:, None] * to_complex(rays))
+    to_walls = half_width_m - np.copysign(1.0, along) * origin[:, None]
+    to_walls /= np.maximum(np.abs(along), _TINY)
+    reach: Array = np.minimum(to_walls[..., 0], to_walls[..., 1])
     if circles.shape[1] == 0:
         return reach
     offset = circles[..., :2] - origin[:, None]
-    ahead = offset @ np.stack([along_x, along_y], axis=1)  # to the point of the ray that is nearest to the centre
+    ahead = offset @ along.transpose(0, 2, 1)  # to the point of the ray that is nearest to the centre
     outside = np.square(circles[..., 2]) - np.einsum("nki,nki->nk", offset, offset)
     half_chord_sq = np.square(ahead)
     half_chord_sq += outside[..., None]
@@ -58,10 +58,3 @@ def clearance(origin: Array, circles: Array, half_width_m: float) -> Array:
     to_circle = np.sqrt(np.einsum("nki,nki->nk", offset, offset)) - circles[..., 2]
     np.minimum(to_wall, to_circle.min(axis=1), out=to_wall)
     return to_wall
-
-
-def _to_wall(position: Array, along: Array, half_width_m: float) -> Array:
-    speed = np.abs(along)
-    ahead = half_width_m - np.where(along > 0.0, position, -position)
-    distance: Array = ahead / np.maximum(speed, _TINY)
-    return distance

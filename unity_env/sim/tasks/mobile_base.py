@@ -6,6 +6,7 @@ from mujoco.batch import Batch
 from unity_env.sim.description import MobileDescription
 from unity_env.sim.lidar import clearance, scan
 from unity_env.sim.model.mobile import SIDES
+from unity_env.sim.plane import to_complex, to_xy
 from unity_env.sim.tasks.task import Rows
 
 Array = np.ndarray
@@ -59,10 +60,9 @@ class MobileBase:
 
     def heading(self, rows: Rows) -> Array:
         """Return cosine and sine of the base's yaw, (n, 2)."""
-        w, x, y, z = self._qpos[rows, self._pose + 3 : self._pose + 7].T
-        ahead = np.stack([1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y + w * z)], axis=1)
-        ahead /= np.sqrt(np.einsum("ij,ij->i", ahead, ahead))[:, None]
-        return ahead
+        turn = self._qpos[rows, self._pose + 3 : self._pose + 7]  # the quaternion w, x, y, z
+        ahead = np.square(turn[:, 0] + 1j * turn[:, 3]) + np.square(to_complex(turn[:, 1:3]))
+        return to_xy(ahead / np.abs(ahead))
 
     def velocity(self, rows: Rows, heading: Array) -> Array:
         """Return forward and sideways velocity, (n, 2), m/s."""
@@ -101,9 +101,7 @@ class MobileBase:
 
 def turned_back(vector: Array, heading: Array) -> Array:
     """Express vectors of the room, (n, 2), in frames of the given headings, cosine and sine, (n, 2)."""
-    cosine, sine = heading.T
-    x, y = vector.T
-    return np.stack([cosine * x + sine * y, cosine * y - sine * x], axis=1)
+    return to_xy(to_complex(vector) * to_complex(heading).conj())
 
 
 def polar(offset: Array, heading: Array) -> tuple[Array, Array]:
@@ -113,5 +111,7 @@ def polar(offset: Array, heading: Array) -> tuple[Array, Array]:
         offset: from the base, in the room's frame, (n, 2), m.
         heading: of the base, (n, 2).
     """
-    distance = np.sqrt(np.einsum("ij,ij->i", offset, offset))[:, None]
-    return distance, turned_back(offset, heading) / np.maximum(distance, 1e-9)
+    away = to_complex(offset)
+    distance = np.abs(away)
+    direction = away * to_complex(heading).conj() / np.maximum(distance, 1e-9)
+    return distance[:, None], to_xy(direction)

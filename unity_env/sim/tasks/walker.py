@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from unity_env.sim.plane import to_complex, to_xy
 from unity_env.sim.tasks.task import Rows
 
 Array = np.ndarray
@@ -83,12 +84,12 @@ class Walkers:
         """
         gait, dt = self._gait, self._dt_s
         leg = self._legs[self._rows, self._leg]
-        way = leg[:, :2] - self._position
-        arrived = np.einsum("ij,ij->i", way, way) < _ARRIVED_M**2
+        way = to_complex(leg[:, :2] - self._position)
+        arrived = np.abs(way) < _ARRIVED_M
         self._pause[:] = np.where(arrived, leg[:, 3], np.maximum(self._pause - dt, 0.0))
         self._leg += arrived
         self._leg %= LEGS
-        turn = wrapped(np.arctan2(way[:, 1], way[:, 0]) - self._yaw)
+        turn = np.angle(way * np.exp(-1j * self._yaw))
         walking = (self._pause == 0.0) & ~arrived
         self._yaw += np.clip(turn, -gait.turn_rate_rad_s * dt, gait.turn_rate_rad_s * dt) * walking
         wanted = leg[:, 2] * np.maximum(np.cos(turn), 0.0) * walking * self._free_way(others)
@@ -99,10 +100,9 @@ class Walkers:
     def _free_way(self, others: Array) -> Array:
         """Return what is left of the gait before somebody in the way, (num_rows,) in [0, 1]."""
         stop, slow = self._gait.yield_m
-        offset = others - self._position
-        distance = np.sqrt(np.einsum("ij,ij->i", offset, offset))
-        in_the_way = np.einsum("ij,ij->i", offset, self.facing(slice(None))) > 0.0
-        free: Array = np.where(in_the_way, np.clip((distance - stop) / (slow - stop), 0.0, 1.0), 1.0)
+        offset = to_complex(others - self._position)
+        free: Array = np.minimum(np.maximum((np.abs(offset) - stop) / (slow - stop), 0.0), 1.0)
+        free[(offset * np.exp(-1j * self._yaw)).real <= 0.0] = 1.0  # behind the person
         return free
 
     def position(self, rows: Rows | int) -> Array:
@@ -115,17 +115,6 @@ class Walkers:
         yaw: Array = self._yaw[rows]
         return yaw
 
-    def facing(self, rows: Rows) -> Array:
-        """Return where they look as unit vectors, (rows, 2)."""
-        return np.stack([np.cos(self._yaw[rows]), np.sin(self._yaw[rows])], axis=1)
-
     def velocity(self, rows: Rows) -> Array:
         """Return their velocity over the ground, (rows, 2), m/s."""
-        velocity: Array = self.facing(rows) * self._speed[rows, None]
-        return velocity
-
-
-def wrapped(angle: Array) -> Array:
-    """Return angles, rad, in [-pi, pi)."""
-    whole: Array = (angle + np.pi) % (2.0 * np.pi) - np.pi
-    return whole
+        return to_xy(self._speed[rows] * np.exp(1j * self._yaw[rows]))
