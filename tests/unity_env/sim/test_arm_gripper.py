@@ -41,12 +41,12 @@ class Scene:
         pos[:, arm.qpos] = joint_pos
         batch.forward()
         for row in range(self.rows):
-            pos[row, task._cube_qpos[:3]] = arm.tool_pos()[row] if cube_at is None else cube_at
+            pos[row, task.cube.qpos[:3]] = arm.tool_pos()[row] if cube_at is None else cube_at
             turn = np.array([1.0, 0, 0, 0])
             if cube_at is None:
                 mujoco.mju_mat2Quat(turn, arm.tool_rotation()[row].ravel())
                 pos[row, arm._finger_qpos] = 0.5 * task._size[row]
-            pos[row, task._cube_qpos[3:]] = turn
+            pos[row, task.cube.qpos[3:]] = turn
         batch.bind("qvel")[:] = 0.0
         batch.forward()
 

@@ -8,7 +8,8 @@ import pytest
 from tests.helpers import difference, make_rows, sim_of
 from unity_env import UnityVectorEnv
 from unity_env.sim.env import SimEnv
-from unity_env.sim.tasks.arm_pick_place import ArmPickPlace, turn_between
+from unity_env.sim.tasks.arm_pick_place import ArmPickPlace
+from unity_env.sim.tasks.cube import turn_between
 
 Array = np.ndarray
 STILL = np.array([[0, 0, 0, 0, 0, 0, 1]] * 3, np.float32)
@@ -30,7 +31,7 @@ def started(rows: int, parameters: dict[str, float] | None = None) -> ArmPickPla
 def put_cube_at_goal(env: UnityVectorEnv, row: int, *, off: float = 0.0, lifted: bool = True) -> None:
     task = task_of(env)
     pos = task.batch.bind("qpos")
-    pos[row, task._cube_qpos[:2]] = task.batch.bind("mocap_pos")[row, task._goal_id, :2] + [off, 0]
+    pos[row, task.cube.qpos[:2]] = task.batch.bind("mocap_pos")[row, task._goal_id, :2] + [off, 0]
     task.memory["lifted"][row] = lifted
 
 
@@ -111,7 +112,7 @@ def test_a_tool_that_stays_at_the_placed_cube_has_not_released_it() -> None:
     task.batch.bind("mocap_pos")[1, task._goal_id, :2] = tip[:2]
     for _ in range(10):
         put_cube_at_goal(env, 1)
-        task.batch.bind("qpos")[1, task._cube_qpos[2]] = tip[2] - 0.03
+        task.batch.bind("qpos")[1, task.cube.qpos[2]] = tip[2] - 0.03
         task.batch.bind("qvel")[1] = 0.0
         *_, infos = env.step(STILL)
         assert infos["signals"]["released"][1, 0] == 0
@@ -121,7 +122,7 @@ def test_a_tool_that_stays_at_the_placed_cube_has_not_released_it() -> None:
 def test_a_cube_out_of_reach_ends_the_episode_as_a_failure() -> None:
     env = make_rows("arm_pick_place", 3)
     env.reset(seed=0)
-    task_of(env).batch.bind("qpos")[2, task_of(env)._cube_qpos[:2]] = 0.6, 0.4
+    task_of(env).batch.bind("qpos")[2, task_of(env).cube.qpos[:2]] = 0.6, 0.4
     _, rew, terminated, truncated, infos = env.step(STILL)
     assert terminated.tolist() == [False, False, True]
     assert not truncated.any()

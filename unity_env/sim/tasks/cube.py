@@ -18,13 +18,18 @@ class CubeInScene:
         arm: that grasps it.
         grip_n: force of each finger from which on the cube counts as grasped, N.
         release_m: distance from tool tip to cube from which on it counts as released, m.
+
+    Attributes:
+        qpos: where MuJoCo keeps its position and its quaternion, (7,).
+        body_id: of its body.
+        geom_id: of its geom.
     """
 
     def __init__(self, name: str, batch: Batch, arm: ArmInScene, grip_n: float, release_m: float) -> None:
         model = batch.get_model(0)
         self._arm, self._grip_n, self._release_m = arm, grip_n, release_m
         joint = model.joint(name)
-        self._qpos = int(joint.qposadr[0]) + np.arange(7)
+        self.qpos = int(joint.qposadr[0]) + np.arange(7)
         self._qvel = int(joint.dofadr[0]) + np.arange(3)
         self.body_id, self.geom_id = model.body(name).id, model.geom(name).id
         self._pos, self._vel = batch.bind("qpos"), batch.bind("qvel")
@@ -33,7 +38,7 @@ class CubeInScene:
     def place(self, row: int, pos: Array, yaw: float) -> None:
         """Let the cube of a row lie at `pos`, (3,), m, turned about the vertical by `yaw`, rad."""
         turn = (np.cos(0.5 * yaw), 0.0, 0.0, np.sin(0.5 * yaw))
-        self._pos[row, self._qpos] = (*(pos + self._arm.origin), *turn)
+        self._pos[row, self.qpos] = (*(pos + self._arm.origin), *turn)
 
     def pos(self, rows: Rows) -> Array:
         """Return the cube's centre, (rows, 3), m."""
