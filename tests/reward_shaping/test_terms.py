@@ -23,6 +23,7 @@ WORKED: dict[str, tuple[Callable[[], Array], list[float]]] = {
     "success": (lambda: common.success(col(0, 1)), [0, 1]),
     "reach": (lambda: common.reach(col(0.0, 0.3, 0.6), std=0.3), [1, 1 - tanh(1), 1 - tanh(2)]),
     "progress": (lambda: common.progress(col(0.5, 0.5), col(0.2, 0.6)), [0.3, -0.1]),
+    "change": (lambda: common.change(col(0, 1, 1), col(1, 0, 1)), [1, -1, 0]),
     "action_rate": (
         lambda: common.action_rate(np.array([[1.0, -1.0], [0.5, 0.5]]), np.array([[0.0, 1.0], [0.5, 0.5]])),
         [1 + 4, 0],
