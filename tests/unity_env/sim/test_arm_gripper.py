@@ -45,7 +45,7 @@ class Scene:
             turn = np.array([1.0, 0, 0, 0])
             if cube_at is None:
                 mujoco.mju_mat2Quat(turn, arm.tool_rotation()[row].ravel())
-                pos[row, arm._finger_qpos] = 0.5 * task._size[row]
+                pos[row, arm.finger_qpos] = 0.5 * task._size[row]
             pos[row, task.cube.qpos[3:]] = turn
         batch.bind("qvel")[:] = 0.0
         batch.forward()
@@ -66,7 +66,7 @@ def test_the_fingers_go_to_the_commanded_gap_together(command: float, gap: float
     scene = Scene(2)
     measured = scene.step(gripper=command, times=25)
     np.testing.assert_allclose(measured["finger_opening"], gap, atol=1e-3)
-    left, right = scene.task.batch.bind("qpos")[0, scene.task.arm._finger_qpos]
+    left, right = scene.task.batch.bind("qpos")[0, scene.task.arm.finger_qpos]
     assert left == pytest.approx(right, abs=5e-4)
 
 

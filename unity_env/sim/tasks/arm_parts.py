@@ -1,6 +1,7 @@
 """What tasks of an arm with moving fingers have in common: its state in a batch of scenes, read and written."""
 
-import mujoco
+from collections.abc import Sequence
+
 import numpy as np
 from mujoco.batch import Batch
 
@@ -27,11 +28,11 @@ class ArmInScene:
         model, name = batch.get_model(0), self.robot.name
         joints = [f"{name}/{joint.name}" for joint in self.robot.joints]
         fingers = [f"{name}/{finger}" for finger in FINGERS]
-        self.qpos = np.concatenate([model.joint(joint).qposadr for joint in joints])
-        self.qvel = np.concatenate([model.joint(joint).dofadr for joint in joints])
-        self._finger_qpos = np.concatenate([model.joint(finger).qposadr for finger in fingers])
-        self._drives = np.array([model.actuator(actuator).id for actuator in [*joints, f"{name}/gripper"]])
-        self._sensed = np.concatenate([np.arange(3) + model.sensor(finger).adr for finger in fingers])
+        self.qpos = _run([model.joint(joint).qposadr[0] for joint in joints])
+        self.qvel = _run([model.joint(joint).dofadr[0] for joint in joints])
+        self.finger_qpos = _run([model.joint(finger).qposadr[0] for finger in fingers])
+        self._drives = _run([model.actuator(actuator).id for actuator in [*joints, f"{name}/gripper"]])
+        self._sensed = _run([model.sensor(finger).adr[0] + i for finger in fingers for i in range(3)])
         self.origin = np.array(model.body(f"{name}/base").pos)
         self._tip = model.site(f"{name}/tool_tip").id
         self._pos, self._vel, self._control = batch.bind("qpos"), batch.bind("qvel"), batch.bind("ctrl")
@@ -41,12 +42,13 @@ class ArmInScene:
         gripper = self.robot.gripper
         self._scale = np.append(self.robot.joint_array("max_velocity_rad_s"), gripper.stroke_m / 2.0)
         self._offset = np.append(np.zeros(len(joints)), gripper.stroke_m / 2.0)
+        self._axis, self._inwards = np.array(gripper.axis), np.array([-side for side in FINGERS.values()])
 
     def start(self, rows: Array, joint_pos: Array) -> None:
         """Let rows start at rest, (rows, joints) rad, with the gripper open."""
-        self._pos[np.ix_(rows, self.qpos)] = joint_pos
-        self._pos[np.ix_(rows, self._finger_qpos)] = self.robot.gripper.stroke_m
-        self._control[np.ix_(rows, self._drives)] = self._offset * 2.0
+        self._pos[rows, self.qpos] = joint_pos
+        self._pos[rows, self.finger_qpos] = self.robot.gripper.stroke_m
+        self._control[rows, self._drives] = self._offset * 2.0
 
     def act(self, command: Array) -> None:
         """Turn commands in [-1, 1], (num_rows, joints + 1), into joint velocities and a finger position."""
@@ -64,34 +66,37 @@ class ArmInScene:
 
     def contact_forces(self, rows: Rows = ALL_ROWS) -> Array:
         """Return what each finger exerts on the sensed body, world frame, (rows, 2, 3), N."""
-        force: Array = self._sensors[rows][:, self._sensed].reshape(-1, 2, 3)
+        force: Array = self._sensors[rows, self._sensed].reshape(-1, 2, 3)
         return force
+
+    def closing_axis(self, rows: Rows = ALL_ROWS) -> Array:
+        """Return the gripper's axis in the room, (rows, 3)."""
+        axis: Array = self.tool_rotation(rows) @ self._axis
+        return axis
 
     def finger_force(self, rows: Rows = ALL_ROWS) -> Array:
         """Return how hard each finger presses inwards, along the gripper's axis, (rows, 2), N, within its range."""
-        axis = self.tool_rotation(rows) @ np.array(self.robot.gripper.axis)
-        along = np.einsum("nfk,nk->nf", self.contact_forces(rows), axis)
-        inward: Array = np.clip(along * [-side for side in FINGERS.values()], *self._force_range)
+        along = (self.contact_forces(rows) @ self.closing_axis(rows)[:, :, None])[:, :, 0]
+        inward: Array = np.clip(along * self._inwards, *self._force_range)
         return inward
 
     def components(self, rows: Rows) -> dict[str, Array]:
         """Measure the arm itself: component name -> (rows, size)."""
         rotation = self.tool_rotation(rows)
         return {
-            "joint_pos": self._pos[rows][:, self.qpos],
-            "joint_vel": self._vel[rows][:, self.qvel],
-            "joint_torque": self._torque[rows][:, self.qvel],
+            "joint_pos": self._pos[rows, self.qpos],
+            "joint_vel": self._vel[rows, self.qvel],
+            "joint_torque": self._torque[rows, self.qvel],
             "tool_pos": self.tool_pos(rows),
             "tool_axis": rotation[:, :, 2],
             "tool_down": -rotation[:, 2, 2:],
-            "finger_opening": self._pos[rows][:, self._finger_qpos].sum(axis=1, keepdims=True),
+            "finger_opening": self._pos[rows, self.finger_qpos].sum(axis=1, keepdims=True),
             "finger_force": self.finger_force(rows),
         }
 
 
-def home_tip(model: mujoco.MjModel, arm: ArmInScene, joint_pos: Array) -> Array:
-    """Return where the tool tip is in a pose, (3,), m."""
-    data = mujoco.MjData(model)
-    data.qpos[arm.qpos] = joint_pos
-    mujoco.mj_kinematics(model, data)
-    return np.array(data.site(f"{arm.robot.name}/tool_tip").xpos)
+def _run(indices: Sequence[int]) -> slice:
+    """Return consecutive indices as a slice: reading one copies nothing."""
+    first = int(indices[0])
+    assert list(indices) == list(range(first, first + len(indices)))
+    return slice(first, first + len(indices))

@@ -86,12 +86,14 @@ class ArmPickPlace(Task):
 
     def reset(self, rows: Array, episodes: Iterable[Episode]) -> None:
         """Start near the home pose, at rest, with a cube and a goal on the table."""
+        joint_starts = []
         for row, episode in zip(rows.tolist(), episodes, strict=True):
             joint_pos, cube, yaw, goal = self._start(episode)
-            self.arm.start(np.array([row]), joint_pos[None])
+            joint_starts.append(joint_pos)
             half_size = 0.5 * episode.parameters["cube_size"]
             self.cube.place(row, np.array([*cube, half_size]), yaw)
             self._mocap_pos[row, self._goal_id] = (*goal, 0.0)
+        self.arm.start(rows, np.array(joint_starts))
         for remembered in self.memory.values():
             remembered[rows] = 0
 
@@ -125,10 +127,10 @@ class ArmPickPlace(Task):
 
     def after_physics(self) -> Array:
         """Remember whether the cube was lifted and how long it has lain placed; tell whose episode has ended."""
-        cube = self._measure_cube(ALL_ROWS)
+        cube = self.cube.state(ALL_ROWS, *self._size_and_goal(ALL_ROWS))
         lifted, held = self.memory["lifted"], self.memory["held_steps"]
         lifted |= (cube["grasped"][:, 0] > 0) & (cube["cube_height"][:, 0] >= self.parameters.lift_m)
-        still = np.linalg.norm(cube["cube_vel"], axis=1) <= self.parameters.still_m_s
+        still = np.einsum("ij,ij->i", cube["cube_vel"], cube["cube_vel"]) <= self.parameters.still_m_s**2
         held += 1
         held *= still & lifted & self._at_goal(cube) & (cube["released"][:, 0] > 0)
         out_of_reach = np.hypot(*cube["cube_pos"][:, :2].T) > self.parameters.out_of_reach_m
@@ -141,7 +143,7 @@ class ArmPickPlace(Task):
 
     def components(self, rows: Rows) -> dict[str, dict[str, Array]]:
         """Measure the components of robots/arm.yaml that arm_pick_place uses."""
-        cube = self._measure_cube(rows)
+        cube = self.cube.components(rows, *self._size_and_goal(rows))
         lifted = self.memory["lifted"][rows]
         remembered = {
             "lifted": lifted[:, None],
@@ -154,8 +156,7 @@ class ArmPickPlace(Task):
         at_goal: Array = cube["cube_goal_distance"][:, 0] <= self.parameters.goal_tolerance_m
         return at_goal
 
-    def _measure_cube(self, rows: Rows) -> dict[str, Array]:
-        """Measure the cube, beside the tool and the goal."""
+    def _size_and_goal(self, rows: Rows) -> tuple[Array, Array]:
+        """Return the cubes' edges, (rows, 1), and where their centres should be, (rows, 3), m."""
         size = self._size[rows, None]
-        goal = self._mocap_pos[rows, self._goal_id] + 0.5 * size * (0.0, 0.0, 1.0)
-        return self.cube.components(rows, size, goal)
+        return size, self._mocap_pos[rows, self._goal_id] + 0.5 * size * (0.0, 0.0, 1.0)

@@ -30,7 +30,7 @@ class CubeInScene:
         self._arm, self._grip_n, self._release_m = arm, grip_n, release_m
         joint = model.joint(name)
         self.qpos = int(joint.qposadr[0]) + np.arange(7)
-        self._qvel = int(joint.dofadr[0]) + np.arange(3)
+        self._qvel = slice(int(joint.dofadr[0]), int(joint.dofadr[0]) + 3)
         self.body_id, self.geom_id = model.body(name).id, model.geom(name).id
         self._pos, self._vel = batch.bind("qpos"), batch.bind("qvel")
         self._body_pos, self._body_mat = batch.bind("xpos"), batch.bind("xmat")
@@ -47,34 +47,41 @@ class CubeInScene:
 
     def vel(self, rows: Rows) -> Array:
         """Return the velocity of the cube's centre, (rows, 3), m/s."""
-        velocity: Array = self._vel[rows][:, self._qvel]
+        velocity: Array = self._vel[rows, self._qvel]
         return velocity
 
+    def state(self, rows: Rows, size: Array, goal: Array) -> dict[str, Array]:
+        """Measure what decides about an episode; arguments as those of `components`."""
+        arm, pos = self._arm, self.pos(rows)
+        tool_cube_distance, goal_cube = _length(pos - arm.tool_pos(rows)), goal - pos
+        forces = arm.contact_forces(rows)
+        untouched = np.einsum("nfk,nfk->n", forces, forces) == 0.0
+        return {
+            "cube_pos": pos,
+            "cube_vel": self.vel(rows),
+            "cube_height": pos[:, 2:] - 0.5 * size,
+            "goal_cube": goal_cube,
+            "tool_cube_distance": tool_cube_distance,
+            "cube_goal_distance": _length(goal_cube),
+            "grasped": (arm.finger_force(rows) >= self._grip_n).all(axis=1, keepdims=True),
+            "released": untouched[:, None] & (tool_cube_distance >= self._release_m),
+        }
+
     def components(self, rows: Rows, size: Array, goal: Array) -> dict[str, Array]:
-        """Measure the cube.
+        """Measure all that sensors carry of the cube.
 
         Args:
             rows: which.
             size: length of its edges, (rows, 1), m.
             goal: where its centre should be, (rows, 3), m.
         """
-        arm, pos = self._arm, self.pos(rows)
-        tool_cube, rotation = pos - arm.tool_pos(rows), arm.tool_rotation(rows)
-        tool_cube_distance = np.linalg.norm(tool_cube, axis=1, keepdims=True)
-        touched = np.abs(arm.contact_forces(rows)).sum(axis=(1, 2))[:, None] > 0
-        axis = rotation @ np.array(arm.robot.gripper.axis)
-        return {
-            "cube_pos": pos,
-            "cube_vel": self.vel(rows),
+        arm, state = self._arm, self.state(rows, size, goal)
+        tool_cube = state["cube_pos"] - arm.tool_pos(rows)
+        turned = self._body_mat[rows, self.body_id].reshape(-1, 3, 3)
+        return state | {
             "cube_size": size,
-            "cube_height": pos[:, 2:] - 0.5 * size,
-            "cube_tool": np.einsum("nij,ni->nj", rotation, tool_cube),
-            "cube_turn": turn_between(axis, self._body_mat[rows, self.body_id].reshape(-1, 3, 3)),
-            "goal_cube": goal - pos,
-            "tool_cube_distance": tool_cube_distance,
-            "cube_goal_distance": np.linalg.norm(goal - pos, axis=1, keepdims=True),
-            "grasped": (arm.finger_force(rows) >= self._grip_n).all(axis=1, keepdims=True),
-            "released": ~touched & (tool_cube_distance >= self._release_m),
+            "cube_tool": (tool_cube[:, None] @ arm.tool_rotation(rows))[:, 0],
+            "cube_turn": turn_between(arm.closing_axis(rows), turned),
         }
 
 
@@ -90,3 +97,8 @@ def turn_between(axis: Array, cube: Array) -> Array:
     side = cube[rows, :, (upright + 1) % 3]
     turn = 4.0 * (np.arctan2(side[:, 1], side[:, 0]) - np.arctan2(axis[:, 1], axis[:, 0]))
     return np.stack([np.sin(turn), np.cos(turn)], axis=1)
+
+
+def _length(vectors: Array) -> Array:
+    length: Array = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))[:, None]
+    return length
