@@ -11,6 +11,7 @@ import argparse
 import json
 import shutil
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -41,10 +42,11 @@ def main() -> None:
                 seconds[name].append(measure(name, python, agents))
         for name, values in seconds.items():
             table[name][str(agents)] = sorted(values)[len(values) // 2]
-    players = measure_players()
-    report(table, players)
+    overhead, players = measure_overhead(), measure_players()
+    report(table, overhead, players)
     if arguments.json:
-        arguments.json.write_text(json.dumps({"seconds_per_step": table, "players": players}, indent=2) + "\n")
+        figures = {"seconds_per_step": table, "one_agent_over_echo": overhead, "players": players}
+        arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
 
 
 def clients(folder: Path) -> dict[str, str]:
@@ -84,18 +86,36 @@ def make_venv(folder: Path, python: str, packages: list[str]) -> str:
 
 def measure(name: str, python: str, agents: int) -> float:
     """Return seconds per step of one client."""
-    port = free_port()
     kind = name if name in ("echo", "ours") else "stock"
-    command = [python, str(PARTS / "client.py"), "--client", kind, "--port", str(port), "--steps", str(STEPS[name])]
+    return statistics.median(run_clients(python, [kind], agents, STEPS[name], 5)[kind])
+
+
+def measure_overhead(turns: int = 60, steps: int = 50) -> list[float]:
+    """Return our time over the echo's with one agent, turn by turn.
+
+    Both live in one process and take turns of some 50 ms, each waiting while the other runs: on a machine whose
+    speed drifts within a second, nothing coarser says which of two clients is the slower one.
+    """
+    times = run_clients(sys.executable, ["echo", "ours"], 1, steps, turns)
+    return sorted(mine / floor for floor, mine in zip(times["echo"], times["ours"], strict=True))
+
+
+def run_clients(python: str, kinds: list[str], agents: int, steps: int, turns: int) -> dict[str, list[float]]:
+    """Let clients in one process take turns, each with a player of its own; kind -> seconds per step of each turn."""
+    ports = [str(free_port()) for _ in kinds]
+    command = [python, str(PARTS / "client.py"), "--clients", *kinds, "--ports", *ports]
+    command += ["--steps", str(steps), "--turns", str(turns)]
     client = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    player = start_player(port, agents, 0.0)
+    players = [start_player(int(port), agents, 0.0) for port in ports]
     try:
-        output, _ = client.communicate(timeout=90)
+        output, _ = client.communicate(timeout=120)
     finally:
         client.kill()
-        player.kill()
-        player.wait()
-    return float(json.loads(output.splitlines()[-1])["seconds_per_step"])
+        for player in players:
+            player.kill()
+            player.wait()
+    times: dict[str, list[float]] = json.loads(output.splitlines()[-1])
+    return times
 
 
 def start_player(port: int, agents: int, think_ms: float) -> "subprocess.Popen[bytes]":
@@ -136,7 +156,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def report(table: dict[str, dict[str, float]], players: dict[str, float]) -> None:
+def report(table: dict[str, dict[str, float]], overhead: list[float], players: dict[str, float]) -> None:
     print(f"{'ms per step (agent-steps/s)':>28}" + "".join(f"{f'{agents} agents':>24}" for agents in AGENTS))
     for name, row in table.items():
         cells = (f"{row[str(n)] * 1e3:.2f} ({n / row[str(n)]:,.0f})" for n in AGENTS)
@@ -145,6 +165,11 @@ def report(table: dict[str, dict[str, float]], players: dict[str, float]) -> Non
     for other in (name for name in table if name != "ours"):
         ratios = (f"{table[other][str(n)] / ours[str(n)]:.2f}" for n in AGENTS)
         print(f"{f'{other} / ours':>28}" + "".join(f"{ratio:>24}" for ratio in ratios))
+    quarter = len(overhead) // 4
+    print(
+        f"1 agent, turn by turn: {statistics.median(overhead):.2f} times the echo "
+        f"(half of {len(overhead)} turns within {overhead[quarter]:.2f} .. {overhead[-quarter]:.2f})"
+    )
     ratio = players["4"] / players["1"]
     print(f"players of 16 agents, 5 ms each: 1: {players['1']:,.0f}/s   4: {players['4']:,.0f}/s   ratio {ratio:.2f}")
 

@@ -1,4 +1,4 @@
-"""Times one ML-Agents client against the stand-in player; runs under every Python that a client needs."""
+"""Times ML-Agents clients against the stand-in player; runs under every Python that a client needs."""
 
 import argparse
 import json
@@ -8,33 +8,39 @@ from typing import Any
 
 import numpy as np
 
+Step = Callable[[], None]
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--client", choices=("ours", "stock", "echo"), required=True)
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--steps", type=int, required=True)
-    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--clients", nargs="+", choices=tuple(CLIENTS), required=True)
+    parser.add_argument("--ports", type=int, nargs="+", required=True, help="one for each client")
+    parser.add_argument("--steps", type=int, required=True, help="of a turn")
+    parser.add_argument("--turns", type=int, default=5, help="of each client, one after the other")
     arguments = parser.parse_args()
-    times = {"ours": time_ours, "stock": time_stock, "echo": time_echo}[arguments.client](arguments)
-    print(json.dumps({"seconds_per_step": sorted(times)[len(times) // 2]}), flush=True)
+    opened = [CLIENTS[name](port) for name, port in zip(arguments.clients, arguments.ports, strict=True)]
+    seconds = timed([step for step, _ in opened], arguments.steps, arguments.turns)
+    print(json.dumps(dict(zip(arguments.clients, seconds, strict=True))), flush=True)
+    for _, close in opened:
+        close()
 
 
-def time_stock(arguments: argparse.Namespace) -> list[float]:
+def stock(port: int) -> tuple[Step, Step]:
+    """The official client: set_actions, step, get_steps; and how to close it."""
     from mlagents_envs.environment import UnityEnvironment
 
-    return time_env(UnityEnvironment(None, base_port=arguments.port), arguments)
+    return env_step(UnityEnvironment(None, base_port=port))
 
 
-def time_ours(arguments: argparse.Namespace) -> list[float]:
+def ours(port: int) -> tuple[Step, Step]:
+    """This project's client, likewise."""
     import unity_env  # noqa: F401
     from unity_env.link.environment import UnityPlayer
 
-    return time_env(UnityPlayer(None, base_port=arguments.port), arguments)
+    return env_step(UnityPlayer(None, base_port=port))
 
 
-def time_env(env: Any, arguments: argparse.Namespace) -> list[float]:
-    """Return seconds per step of each turn: set_actions, step, get_steps."""
+def env_step(env: Any) -> tuple[Step, Step]:
     from mlagents_envs.base_env import ActionTuple
 
     env.reset()
@@ -48,12 +54,10 @@ def time_env(env: Any, arguments: argparse.Namespace) -> list[float]:
         decisions, _ = env.get_steps(name)
         assert decisions.obs[0].shape == (agents, 40)
 
-    times = timed(step, arguments)
-    env.close()
-    return times
+    return step, env.close
 
 
-def time_echo(arguments: argparse.Namespace) -> list[float]:
+def echo(port: int) -> tuple[Step, Step]:
     """The floor: the same bytes through gRPC, neither decoded nor encoded."""
     from concurrent.futures import ThreadPoolExecutor
     from queue import SimpleQueue
@@ -72,7 +76,7 @@ def time_echo(arguments: argparse.Namespace) -> list[float]:
     server.add_generic_rpc_handlers(
         [grpc.method_handlers_generic_handler("communicator_objects.UnityToExternalProto", handlers)]
     )
-    server.add_insecure_port(f"127.0.0.1:{arguments.port}")
+    server.add_insecure_port(f"127.0.0.1:{port}")
     server.start()
     reply = bytes(64)
     received.get()
@@ -81,23 +85,28 @@ def time_echo(arguments: argparse.Namespace) -> list[float]:
         replies.put(reply)
         received.get()
 
+    def close() -> None:
+        replies.put(b"")
+        server.stop(0.1)
+
     for _ in range(3):
         step()
-    times = timed(step, arguments)
-    replies.put(b"")
-    server.stop(0.1)
-    return times
+    return step, close
 
 
-def timed(step: Callable[[], None], arguments: argparse.Namespace) -> list[float]:
-    for _ in range(arguments.steps // 4):
-        step()
-    times = []
-    for _ in range(arguments.turns):
-        started = time.perf_counter()
-        for _ in range(arguments.steps):
-            step()
-        times.append((time.perf_counter() - started) / arguments.steps)
+CLIENTS: dict[str, Callable[[int], tuple[Step, Step]]] = {"echo": echo, "ours": ours, "stock": stock}
+
+
+def timed(clients: list[Step], steps: int, turns: int) -> list[list[float]]:
+    """Return, for each client, seconds per step of each of its turns."""
+    times: list[list[float]] = [[] for _ in clients]
+    for turn in range(turns + 1):
+        for step, mine in zip(clients, times, strict=True):
+            started = time.perf_counter()
+            for _ in range(steps if turn else -(-steps // 4)):  # the first turn is for warming up
+                step()
+            if turn:
+                mine.append((time.perf_counter() - started) / steps)
     return times
 
 
