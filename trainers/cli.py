@@ -2,6 +2,7 @@
 
 import io
 import json
+import signal
 import sys
 from collections.abc import Mapping
 from contextlib import closing
@@ -137,6 +138,7 @@ def play(
         raise UserError(f"play needs {error.name}: pip install 'unity-robot-rl[lab]'") from None
     from trainers.stage import open_stage  # noqa: PLC0415
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts us with & has it ignored
     with closing(open_stage(target, results_dir)) as stage:
         serve(Session(stage, seed), host, port, seconds, browser=browser)
 

@@ -83,13 +83,27 @@ def test_speed_is_simulated_seconds_a_second_and_pause_holds() -> None:
         assert session.steps == before
 
 
-def test_ctrl_c_ends_it_without_a_traceback(tmp_path: Path) -> None:
-    command = [str(ROBOTRL), "play", "arm_reach", "--no-browser", "--port", str(free_port())]
+def test_ctrl_c_ends_it_without_a_traceback_also_in_the_background(tmp_path: Path) -> None:
+    command = [
+        "sh",
+        "-c",
+        'trap "" INT; exec "$@"',
+        "sh",
+        str(ROBOTRL),
+        "play",
+        "arm_reach",
+        "--no-browser",
+        "--port",
+        str(free_port()),
+    ]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert "look at http://localhost" in process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        try:
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 0, err
     assert "Traceback" not in out + err
 
