@@ -1,7 +1,7 @@
 """Level rays in a square room with round things in it, exactly: what the physics' own rays would measure.
 
-On the plane these few lines cost a fifth of `mujoco.batch.Batch.ray`, and the next physics step keeps the
-kinematics that a call of it would throw away; a test holds both to each other.
+On the plane these few lines take 0.4 of the time of `mujoco.batch.Batch.ray` (64 and 256 rows, one thread), and the
+next physics step keeps the kinematics that a call of it would throw away; a test holds both to each other.
 """
 
 import numpy as np
