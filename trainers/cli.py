@@ -138,7 +138,6 @@ def play(
         raise UserError(f"play needs {error.name}: pip install 'unity-robot-rl[lab]'") from None
     from trainers.stage import open_stage  # noqa: PLC0415
 
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts us with & has it ignored
     with closing(open_stage(target, results_dir)) as stage:
         serve(Session(stage, seed), host, port, seconds, browser=browser)
 
@@ -284,6 +283,7 @@ def _print_exports(console: Console, exports: Mapping[str, Any]) -> None:
 
 def main() -> None:
     """Run the command line; errors that a user can mend are one line, not a traceback."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts us with & has it ignored
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot show a character shows another
