@@ -116,7 +116,8 @@ def draw(result: dict[str, Any], path: Path) -> None:
         axes.plot(steps / 1e6, 100 * success, marker=".", label=f"seed {run['seed']}")
     for controller, success in result["baselines"].items():
         axes.axhline(100 * success, linestyle=":", color="grey")
-        axes.annotate(controller, (0, 100 * success), fontsize=8, color="grey", va="bottom")
+        at = (1.01, 100 * success)
+        axes.annotate(controller, at, xycoords=("axes fraction", "data"), fontsize=8, color="grey", va="center")
     axes.set(xlabel="million steps", ylabel="success, %", ylim=(-2, 102), title=result["config"])
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
