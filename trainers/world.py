@@ -21,7 +21,7 @@ from unity_env.scene import UnityScene
 from unity_env.settings import EnvSettings, Sampler
 from unity_env.sim.role import find_role
 from unity_env.spaces import Layouts
-from unity_env.vector_env import APPEAR_STEPS, SILENT_STEPS, UnityVectorEnv
+from unity_env.vector_env import APPEAR_STEPS, SILENT_STEPS, UnityVectorEnv, answers_to
 
 EVALUATION_ROWS = 50
 
@@ -49,7 +49,6 @@ class World:
         self._full_name = {name: find_appearing(scene, name) for name in names}
         self.rows = {name: scene.behaviors[full] for name, full in self._full_name.items()}
         self.scorers: dict[str, RewardScorer] = {}
-        self._silent_steps = 0
 
     def reset(self, seed: int | None = None) -> dict[str, tuple[Any, dict[str, Any]]]:
         """Start new episodes everywhere; behavior -> (observations, infos)."""
@@ -122,7 +121,7 @@ def find_appearing(scene: UnityScene, name: str) -> str:
         ValueError: it does not appear within 100 steps, or the name is not unique.
     """
     for _ in range(APPEAR_STEPS):
-        found = [full for full in scene.behaviors if name in (full, full.partition("?")[0])]
+        found = [full for full in scene.behaviors if answers_to(full, name)]
         if len(found) == 1:
             return found[0]
         if found:

@@ -5,13 +5,14 @@ from typing import Any
 
 from mlagents_envs.base_env import BaseEnv
 
+from unity_env.abilities import PassesOn, Restorable, Seedable
 from unity_env.agent_rows import AgentRows, StepResult
-from unity_env.settings import Sampler, SignalSlice
+from unity_env.settings import SignalSlice
 from unity_env.spaces import Layouts
-from unity_env.vector_env import Configurable, Reporting, Restorable, Sampling, Seedable
+from unity_env.vector_env import answers_to
 
 
-class UnityScene:
+class UnityScene(PassesOn):
     """Steps a scene once and tells each behavior's part of it, as `UnityVectorEnv` would.
 
     A behavior is known from the first message of its first agent on. One that appears late joins the results
@@ -72,25 +73,6 @@ class UnityScene:
         """Close the environment below."""
         self.env.close()
 
-    def stats(self) -> dict[str, float]:
-        """What the scene has reported of itself since the last call; empty where it cannot."""
-        return self.env.stats() if isinstance(self.env, Reporting) else {}
-
-    def set_parameters(self, parameters: Mapping[str, float | Sampler]) -> None:
-        """Give environment parameters to the episodes that begin from now on.
-
-        Raises:
-            TypeError: the environment is not `Configurable`.
-            ValueError: one that the environment refuses.
-        """
-        if not isinstance(self.env, Configurable):
-            raise TypeError(f"{type(self.env).__name__} takes no environment parameters")
-        self.env.set_parameters(parameters)
-
-    def sampled_means(self) -> dict[str, float]:
-        """The mean of each sampled parameter over the episodes begun since the last call; empty where unknown."""
-        return self.env.sampled_means() if isinstance(self.env, Sampling) else {}
-
     def state_dict(self) -> dict[str, Any] | None:
         """State of the environment and of all rows; None where the environment cannot tell its state."""
         if not isinstance(self.env, Restorable):
@@ -115,7 +97,7 @@ class UnityScene:
         return moment
 
     def _is_wanted(self, name: str) -> bool:
-        return self._wanted is None or name in self._wanted or name.partition("?")[0] in self._wanted
+        return self._wanted is None or any(answers_to(name, wanted) for wanted in self._wanted)
 
     def _welcome(self) -> list[str]:
         """Make rows for behaviors whose agents have appeared; returns their names."""

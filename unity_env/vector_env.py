@@ -1,7 +1,7 @@
 """UnityVectorEnv: gymnasium's vector interface over any ML-Agents environment, a row per agent."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
@@ -9,8 +9,9 @@ from gymnasium.vector.utils import batch_space
 from mlagents_envs.base_env import BaseEnv, DecisionSteps, TerminalSteps
 from mlagents_envs.exception import UnityTimeOutException
 
+from unity_env.abilities import PassesOn, Restorable, Seedable
 from unity_env.agent_rows import AgentRows, StepResult
-from unity_env.settings import Sampler, SignalSlice
+from unity_env.settings import SignalSlice
 from unity_env.spaces import Layouts
 
 Array = np.ndarray
@@ -18,50 +19,7 @@ APPEAR_STEPS = 100
 SILENT_STEPS = 10_000  # 200 s of Unity's physics: longer than any respawn
 
 
-@runtime_checkable
-class Seedable(Protocol):
-    """An environment that can be seeded again while it runs; a Unity player is seeded when it starts."""
-
-    def reseed(self, seed: int) -> None:
-        """Let the episodes after the next reset depend on `seed` alone."""
-
-
-@runtime_checkable
-class Restorable(Protocol):
-    """An environment whose state can be saved; a Unity player's cannot."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """Everything that the next steps depend on."""
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue exactly where the state was taken."""
-
-
-@runtime_checkable
-class Reporting(Protocol):
-    """An environment whose scene reports statistics of its own."""
-
-    def stats(self) -> dict[str, float]:
-        """What was reported since the last call."""
-
-
-@runtime_checkable
-class Configurable(Protocol):
-    """An environment whose parameters can be set while it runs."""
-
-    def set_parameters(self, parameters: Mapping[str, float | Sampler]) -> None:
-        """Give environment parameters to the episodes that begin from now on."""
-
-
-@runtime_checkable
-class Sampling(Protocol):
-    """An environment that tells what it has drawn from the samplers of its parameters; a Unity player does not."""
-
-    def sampled_means(self) -> dict[str, float]:
-        """The mean of each sampled parameter over the episodes begun since the last call."""
-
-
-class UnityVectorEnv(VectorEnv[Any, Any, Array]):
+class UnityVectorEnv(PassesOn, VectorEnv[Any, Any, Array]):
     """One behavior of an ML-Agents environment; row = agent.
 
     Observations are (N, ...) arrays (a dict of them, by sensor name, where the policy sees several sensors).
@@ -154,25 +112,6 @@ class UnityVectorEnv(VectorEnv[Any, Any, Array]):
         self.agents.load_state_dict(state["agents"])
         return result
 
-    def stats(self) -> dict[str, float]:
-        """What the scene has reported of itself since the last call; empty where it cannot."""
-        return self.env.stats() if isinstance(self.env, Reporting) else {}
-
-    def set_parameters(self, parameters: Mapping[str, float | Sampler]) -> None:
-        """Give environment parameters to the episodes that begin from now on.
-
-        Raises:
-            TypeError: the environment is not `Configurable`.
-            ValueError: one that the environment refuses.
-        """
-        if not isinstance(self.env, Configurable):
-            raise TypeError(f"{type(self.env).__name__} takes no environment parameters")
-        self.env.set_parameters(parameters)
-
-    def sampled_means(self) -> dict[str, float]:
-        """The mean of each sampled parameter over the episodes begun since the last call; empty where unknown."""
-        return self.env.sampled_means() if isinstance(self.env, Sampling) else {}
-
     def _first_decisions(self) -> DecisionSteps:
         self.env.reset()
         decisions, _ = self._next_reports()
@@ -194,6 +133,11 @@ class UnityVectorEnv(VectorEnv[Any, Any, Array]):
         )
 
 
+def answers_to(full_name: str, wanted: str) -> bool:
+    """Tell whether a behavior is meant by a name, which may leave out `?team=`."""
+    return wanted in (full_name, full_name.partition("?")[0])
+
+
 def find_behavior(env: BaseEnv, wanted: str | None) -> str:
     """Return the environment's full name of a behavior, stepping until it appears.
 
@@ -207,7 +151,7 @@ def find_behavior(env: BaseEnv, wanted: str | None) -> str:
     if not env.behavior_specs:
         env.reset()
     for _ in range(APPEAR_STEPS):
-        found: list[str] = [name for name in env.behavior_specs if wanted in (None, name, name.partition("?")[0])]
+        found: list[str] = [name for name in env.behavior_specs if wanted is None or answers_to(name, wanted)]
         if len(found) == 1:
             return found[0]
         if found:
