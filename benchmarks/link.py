@@ -132,8 +132,8 @@ def measure_players(turns: int = 8, steps: int = 50) -> dict[str, float]:
     """Return agent-steps/s of the best turn of one player and of four, 16 agents each, 5 ms of think time."""
     times: dict[int, list[float]] = {1: [], 4: []}
     for _ in range(turns):
-        for count in times:
-            times[count].append(time_players(count, steps))
+        for count, seconds in times.items():
+            seconds.append(time_players(count, steps))
     return {str(count): count * 16 / min(seconds) for count, seconds in times.items()}
 
 
