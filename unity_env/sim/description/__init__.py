@@ -13,6 +13,7 @@ from unity_env.sim.description.common import (
     Interval,
     ParameterDescription,
     RobotDescription,
+    Strict,
     TaskDescription,
 )
 from unity_env.sim.description.mobile import MobileDescription
@@ -58,6 +59,7 @@ __all__ = [
     "MobileDescription",
     "ParameterDescription",
     "RobotDescription",
+    "Strict",
     "TaskDescription",
     "common_parameters",
     "load_description",

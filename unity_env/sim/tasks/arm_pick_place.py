@@ -5,35 +5,23 @@ from collections.abc import Iterable, Mapping
 
 import mujoco
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
-from unity_env.sim.description import Interval, load_description
+from unity_env.sim.description import load_description
 from unity_env.sim.model.arm import add_arm
 from unity_env.sim.model.gripper import add_finger_sensors
 from unity_env.sim.model.scene import add_cube, add_disc, add_table, new_scene
 from unity_env.sim.tasks.arm_parts import ArmInScene
-from unity_env.sim.tasks.cube import CubeInScene
+from unity_env.sim.tasks.cube import CubeInScene, GraspNumbers
 from unity_env.sim.tasks.task import ALL_ROWS, Episode, Rows, Task, View
 
 Array = np.ndarray
 CUBE = "cube"
 
 
-class Parameters(BaseModel):
+class Parameters(GraspNumbers):
     """The numbers of tasks.arm_pick_place.parameters in robots/arm.yaml."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     goal_tolerance_m: float
-    still_m_s: float
-    lift_m: float
-    release_m: float
-    grip_n: float
-    hold_s: float
-    home_rad: tuple[float, ...]
-    start_noise_rad: float
-    radius_m: Interval
-    azimuth_rad: Interval
     goal_clearance_m: float
     out_of_reach_m: float
 
@@ -48,7 +36,7 @@ class ArmPickPlace(Task):
         (self.role,) = self.roles
         self.arm = ArmInScene(load_description("arm"), self.batch)
         self.parameters = Parameters.model_validate(self.role.task.parameters)
-        self.cube = CubeInScene(CUBE, self.batch, self.arm, self.parameters.grip_n, self.parameters.release_m)
+        self.cube = CubeInScene(CUBE, self.batch, self.arm, self.parameters)
         self._goal_id = self.model.body("goal").mocapid[0]
         self._mocap_pos = self.batch.bind("mocap_pos")
         self._period_s = self.role.control.period_s
@@ -99,27 +87,14 @@ class ArmPickPlace(Task):
 
     def _start(self, episode: Episode) -> tuple[Array, tuple[float, float], float, tuple[float, float]]:
         """Draw joint angles, the cube's place and its yaw, the goal's place."""
-        rng, noise = episode.rng, self.parameters.start_noise_rad
-        joint_pos = np.array(self.parameters.home_rad) + rng.uniform(-noise, noise, len(self.parameters.home_rad))
+        rng, numbers = episode.rng, self.parameters
+        joint_pos = numbers.sample_pose(rng)
         yaw = rng.uniform(-math.pi, math.pi)
-        cube = self.sample_place(rng, episode.parameters["cube_spread"])
+        cube = numbers.sample_place(rng, episode.parameters["cube_spread"])
         while True:
-            goal = self.sample_place(rng, 1.0)
-            if self.parameters.goal_clearance_m <= math.dist(cube, goal) <= episode.parameters["goal_distance"]:
+            goal = numbers.sample_place(rng)
+            if numbers.goal_clearance_m <= math.dist(cube, goal) <= episode.parameters["goal_distance"]:
                 return joint_pos, cube, yaw, goal
-
-    def sample_place(self, rng: np.random.Generator, spread: float) -> tuple[float, float]:
-        """Draw a place on the table, uniform in a part of the described sector, m.
-
-        Args:
-            rng: where the numbers come from.
-            spread: the part's width and depth, as fractions of the sector's, about its middle.
-        """
-        inner, outer = (bound**2 for bound in self.parameters.radius_m)
-        right, left = self.parameters.azimuth_rad
-        along, about = (0.5 + spread * (rng.random(2) - 0.5)).tolist()
-        radius, azimuth = math.sqrt(inner + (outer - inner) * along), right + (left - right) * about
-        return radius * math.cos(azimuth), radius * math.sin(azimuth)
 
     def act(self, commands: Mapping[str, Array]) -> None:
         """Command joint velocities and the gap of the fingers."""

@@ -6,18 +6,15 @@ from functools import cached_property
 
 import mujoco
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
-from unity_env.sim.description import Interval, load_description
+from unity_env.sim.description import Interval, Strict, load_description
 from unity_env.sim.model.arm import add_arm
 from unity_env.sim.model.scene import add_marker, add_table, new_scene
 from unity_env.sim.tasks.task import Episode, Rows, Task, View
 
 
-class Parameters(BaseModel):
+class Parameters(Strict):
     """The numbers of tasks.arm_reach.parameters in robots/arm.yaml."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     goal_tolerance_m: float
     hold_s: float

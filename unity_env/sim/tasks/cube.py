@@ -1,12 +1,48 @@
 """A cube that an arm grasps, in a batch of scenes: where it is, beside the tool and the goal."""
 
+import math
+
 import numpy as np
 from mujoco.batch import Batch
 
+from unity_env.sim.description import Interval, Strict
 from unity_env.sim.tasks.arm_parts import ArmInScene
 from unity_env.sim.tasks.task import Rows
 
 Array = np.ndarray
+
+
+class GraspNumbers(Strict):
+    """What tasks in which the arm grasps have in common among their parameters in robots/arm.yaml."""
+
+    still_m_s: float
+    lift_m: float
+    release_m: float
+    grip_n: float
+    hold_s: float
+    home_rad: tuple[float, ...]
+    start_noise_rad: float
+    radius_m: Interval
+    azimuth_rad: Interval
+
+    def sample_pose(self, rng: np.random.Generator) -> Array:
+        """Draw joint angles about the home pose, (joints,), rad."""
+        noise = self.start_noise_rad
+        pose: Array = np.array(self.home_rad) + rng.uniform(-noise, noise, len(self.home_rad))
+        return pose
+
+    def sample_place(self, rng: np.random.Generator, spread: float = 1.0) -> tuple[float, float]:
+        """Draw a place on the table, uniform in a part of the described sector, m.
+
+        Args:
+            rng: where the numbers come from.
+            spread: the part's width and depth, as fractions of the sector's, about its middle.
+        """
+        inner, outer = (bound**2 for bound in self.radius_m)
+        right, left = self.azimuth_rad
+        along, about = (0.5 + spread * (rng.random(2) - 0.5)).tolist()
+        radius, azimuth = math.sqrt(inner + (outer - inner) * along), right + (left - right) * about
+        return radius * math.cos(azimuth), radius * math.sin(azimuth)
 
 
 class CubeInScene:
@@ -16,8 +52,7 @@ class CubeInScene:
         name: of its body, its joint and its geom.
         batch: the simulations.
         arm: that grasps it.
-        grip_n: force of each finger from which on the cube counts as grasped, N.
-        release_m: distance from tool tip to cube from which on it counts as released, m.
+        numbers: from which force and distance on it counts as grasped and released.
 
     Attributes:
         qpos: where MuJoCo keeps its position and its quaternion, (7,).
@@ -25,9 +60,9 @@ class CubeInScene:
         geom_id: of its geom.
     """
 
-    def __init__(self, name: str, batch: Batch, arm: ArmInScene, grip_n: float, release_m: float) -> None:
+    def __init__(self, name: str, batch: Batch, arm: ArmInScene, numbers: GraspNumbers) -> None:
         model = batch.get_model(0)
-        self._arm, self._grip_n, self._release_m = arm, grip_n, release_m
+        self._arm, self._numbers = arm, numbers
         joint = model.joint(name)
         self.qpos = int(joint.qposadr[0]) + np.arange(7)
         self._qvel = slice(int(joint.dofadr[0]), int(joint.dofadr[0]) + 3)
@@ -63,8 +98,8 @@ class CubeInScene:
             "goal_cube": goal_cube,
             "tool_cube_distance": tool_cube_distance,
             "cube_goal_distance": _length(goal_cube),
-            "grasped": (arm.finger_force(rows) >= self._grip_n).all(axis=1, keepdims=True),
-            "released": untouched[:, None] & (tool_cube_distance >= self._release_m),
+            "grasped": (arm.finger_force(rows) >= self._numbers.grip_n).all(axis=1, keepdims=True),
+            "released": untouched[:, None] & (tool_cube_distance >= self._numbers.release_m),
         }
 
     def components(self, rows: Rows, size: Array, goal: Array) -> dict[str, Array]:

@@ -4,9 +4,8 @@ from collections.abc import Iterable, Mapping
 
 import mujoco
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
-from unity_env.sim.description import Interval, load_description
+from unity_env.sim.description import Interval, Strict, load_description
 from unity_env.sim.model.mobile import add_mobile
 from unity_env.sim.model.room import add_person, add_room, mocaps_named
 from unity_env.sim.model.scene import new_scene
@@ -17,10 +16,8 @@ from unity_env.sim.tasks.walker import Gait, Walkers
 Array = np.ndarray
 
 
-class Parameters(BaseModel):
+class Parameters(Strict):
     """The numbers of tasks.mobile_follow.parameters in robots/mobile.yaml."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     room_half_width_m: float
     distance_m: Interval

@@ -5,9 +5,8 @@ from collections.abc import Iterable, Mapping
 
 import mujoco
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
-from unity_env.sim.description import Interval, load_description
+from unity_env.sim.description import Interval, Strict, load_description
 from unity_env.sim.model.arm import add_arm
 from unity_env.sim.model.gripper import add_finger_sensors
 from unity_env.sim.model.mobile import add_mobile
@@ -15,7 +14,7 @@ from unity_env.sim.model.room import add_goal, add_room, add_table
 from unity_env.sim.model.scene import add_cube, new_scene
 from unity_env.sim.role import shared_control
 from unity_env.sim.tasks.arm_parts import ArmInScene
-from unity_env.sim.tasks.cube import CubeInScene
+from unity_env.sim.tasks.cube import CubeInScene, GraspNumbers
 from unity_env.sim.tasks.mobile_base import MobileBase, polar, turned_back
 from unity_env.sim.tasks.mobile_layout import Room
 from unity_env.sim.tasks.task import ALL_ROWS, Episode, Rows, Task, View
@@ -24,31 +23,18 @@ Array = np.ndarray
 TOY = "toy"
 
 
-class ArmNumbers(BaseModel):
+class ArmNumbers(GraspNumbers):
     """The numbers of tasks.playroom.parameters in robots/arm.yaml."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     table_centre_m: Interval
     table_half_width_m: float
     pedestal_radius_m: float
     toy_size_m: float
     toy_mass_kg: float
-    still_m_s: float
-    lift_m: float
-    release_m: float
-    grip_n: float
-    hold_s: float
-    home_rad: tuple[float, ...]
-    start_noise_rad: float
-    radius_m: Interval
-    azimuth_rad: Interval
 
 
-class BaseNumbers(BaseModel):
+class BaseNumbers(Strict):
     """The numbers of tasks.playroom.parameters in robots/mobile.yaml."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     room_half_width_m: float
     dock_m: Interval
@@ -75,7 +61,7 @@ class Playroom(Task):
         control, episode_s = shared_control(self.roles)
         self.arm = ArmInScene(self.arm_robot, self.batch)
         self.base = MobileBase(self.batch, self.base_robot)
-        self.toy = CubeInScene(TOY, self.batch, self.arm, self.of_arm.grip_n, self.of_arm.release_m)
+        self.toy = CubeInScene(TOY, self.batch, self.arm, self.of_arm)
         self.room = Room(self.of_base.room_half_width_m, self.of_base.start_clearance_m)
         self._hold_steps = math.ceil(self.of_arm.hold_s / control.period_s)
         self._episode_steps = round(episode_s / control.period_s)
@@ -108,18 +94,13 @@ class Playroom(Task):
     def reset(self, rows: Array, episodes: Iterable[Episode]) -> None:
         """Start at rest: the arm near its home pose, the toy on the table, the base somewhere in the room."""
         for row, episode in zip(rows.tolist(), episodes, strict=True):
-            rng, noise = episode.rng, self.of_arm.start_noise_rad
-            joint_pos = np.array(self.of_arm.home_rad) + rng.uniform(-noise, noise, len(self.of_arm.home_rad))
-            self.arm.start(np.array([row]), joint_pos[None])
-            self.toy.place(row, self._sample_toy(rng), rng.uniform(-math.pi, math.pi))
+            rng, numbers = episode.rng, self.of_arm
+            self.arm.start(np.array([row]), numbers.sample_pose(rng)[None])
+            toy = np.array([*numbers.sample_place(rng), 0.5 * numbers.toy_size_m])
+            self.toy.place(row, toy, rng.uniform(-math.pi, math.pi))
             self.base.place(np.array([row]), self._sample_start(rng)[None])
         for remembered in self.memory.values():
             remembered[rows] = 0
-
-    def _sample_toy(self, rng: np.random.Generator) -> Array:
-        inner, outer = (bound**2 for bound in self.of_arm.radius_m)
-        radius, azimuth = math.sqrt(rng.uniform(inner, outer)), rng.uniform(*self.of_arm.azimuth_rad)
-        return np.array([radius * math.cos(azimuth), radius * math.sin(azimuth), 0.5 * self.of_arm.toy_size_m])
 
     def _sample_start(self, rng: np.random.Generator) -> Array:
         """Draw x, y and yaw of the base, away from walls, table and dock."""
