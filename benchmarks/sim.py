@@ -1,7 +1,7 @@
 """Environment steps per second: UnityVectorEnv with its reward, beside bare `mujoco.batch.Batch.step`.
 
-Both run the same model with the same substeps and the same random actions, in turn, in one process; the
-ratio is what counts, since absolute rates drift with the machine.
+Both run the same model with the same substeps and the same random actions, in one process, and take turns of
+ten steps; the ratio is what counts, since absolute rates drift with the machine.
 """
 
 import argparse
@@ -20,13 +20,15 @@ from unity_env.sim.env import SimEnv
 from unity_env.sim.role import shared_control
 from unity_env.spaces import action_tuple
 
+SLICE = 10  # steps, some 50 ms: a machine's speed drifts within a second
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--config", default="arm_reach_ppo", help="a config whose env_path is sim:<task>")
     parser.add_argument("--rows", type=int, nargs="+", default=[64, 256])
-    parser.add_argument("--steps", type=int, default=100, help="steps of one turn, an episode")
-    parser.add_argument("--turns", type=int, default=31, help="turns of each, one after the other")
+    parser.add_argument("--steps", type=int, default=100, help="steps of an episode of bare physics, a multiple of 10")
+    parser.add_argument("--turns", type=int, default=31, help="such episodes")
     parser.add_argument("--json", type=Path, help="also write the table to this file")
     arguments = parser.parse_args()
     table = [measure(arguments.config, rows, arguments.steps, arguments.turns) for rows in arguments.rows]
@@ -61,7 +63,11 @@ def measure(config: str, rows: int, steps: int, turns: int) -> dict[str, float]:
 
     def turn_of_both() -> tuple[float, float]:
         bare_sim.reset()  # as the environment's episodes begin anew: arms at their limits would be another load
-        return rate(bare, rows, steps), rate(with_env, rows, steps)
+        seconds = np.zeros(2)
+        for start in range(0, steps, SLICE):
+            part = range(start, start + SLICE)
+            seconds += time_steps(bare, part), time_steps(with_env, part)
+        return rows * steps / seconds[0], rows * steps / seconds[1]
 
     gc.freeze()  # as the training loop does
     pairs = [turn_of_both() for _ in range(turns + 1)][1:]
@@ -84,12 +90,12 @@ def controls_of(sim: SimEnv, action: np.ndarray) -> np.ndarray:
     return np.array(sim.task.batch.bind("ctrl"))
 
 
-def rate(step: Callable[[int], None], rows: int, steps: int) -> float:
-    """Return steps per second, over all rows."""
+def time_steps(step: Callable[[int], None], steps: range) -> float:
+    """Return how long some steps take, s."""
     started = time.perf_counter()
-    for turn in range(steps):
+    for turn in steps:
         step(turn)
-    return rows * steps / (time.perf_counter() - started)
+    return time.perf_counter() - started
 
 
 if __name__ == "__main__":
