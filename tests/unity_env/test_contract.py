@@ -1,8 +1,7 @@
 """What every behavior of every task of the embedded simulation must keep, for one row and for several."""
 
 import warnings
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,93 +10,26 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
-from benchmarks.determinism import digest, everything_randomized
 from tests.helpers import difference, leaves, make_rows, sim_of
-from tests.pair import LEFT, PAIR, RIGHT, register_pair
+from tests.unity_env.contract import (
+    LIMIT,
+    Case,
+    Policy,
+    bang_bang,
+    each_case,
+    each_randomization,
+    each_row_count,
+    full_speed,
+    random_actions,
+    roll,
+    shape_of,
+    zeros,
+)
 from unity_env import UnityGymEnv, UnityVectorEnv
 from unity_env.sim.env import SimEnv
-from unity_env.sim.role import Role, all_roles, find_role
-from unity_env.sim.tasks import TASKS
-from unity_env.spaces import action_space, action_tuple
 
 Array = np.ndarray
-LIMIT = 50
-Policy = Callable[[np.random.Generator, int, UnityVectorEnv], Array]
-
-
-class Case(NamedTuple):
-    """A behavior of a task."""
-
-    task: str
-    behavior: str
-
-    @property
-    def role(self) -> Role:
-        return find_role(self.task, self.behavior)
-
-    def make(self, rows: int, seed: int = 0, threads: int = 1, *, randomized: bool = False) -> UnityVectorEnv:
-        """Rows whose episodes end after LIMIT decisions, so that many fit into a short test."""
-        parameters = everything_randomized() if randomized else {}
-        env = make_rows(self.task, rows, seed, threads, self.behavior, parameters)
-        sim_of(env)._episode_steps = LIMIT
-        return env
-
-
-CASES = [Case(task, role.behavior) for task in sorted(TASKS) for role in all_roles()[task]]
-CASES += [Case(PAIR, LEFT), Case(PAIR, RIGHT)]
-pytestmark = pytest.mark.parametrize("case", CASES, ids="-".join)
-each_randomization = pytest.mark.parametrize("randomized", [False, True], ids=["plain", "randomized"])
-each_row_count = pytest.mark.parametrize("rows", [1, 7])
-
-
-@pytest.fixture(autouse=True)
-def _pair(monkeypatch: pytest.MonkeyPatch) -> None:
-    register_pair(monkeypatch)
-
-
-def levels(single: spaces.Space[Any], at: Array) -> Array:
-    """Return actions at these parts, 0 to 1, of the ranges of one agent's actions."""
-    if isinstance(single, spaces.MultiDiscrete):
-        chosen: Array = np.minimum(at * single.nvec, single.nvec - 1).astype(np.int32)
-        return chosen
-    scaled: Array = (2.0 * at - 1.0).astype(np.float32)
-    return scaled
-
-
-def shape_of(env: UnityVectorEnv) -> tuple[int, ...]:
-    shape = env.action_space.shape
-    assert shape is not None
-    return shape
-
-
-def zeros(env: UnityVectorEnv) -> Array:
-    """Stand still, or take the first of the choices."""
-    return np.zeros(shape_of(env), env.action_space.dtype)
-
-
-def random_actions(rng: np.random.Generator, _: int, env: UnityVectorEnv) -> Array:
-    return levels(env.single_action_space, rng.random(shape_of(env)))
-
-
-def bang_bang(_: np.random.Generator, t: int, env: UnityVectorEnv) -> Array:
-    """Full speed, the sense of every action switching at its own period."""
-    period = 1 + np.arange(shape_of(env)[1]) * 7
-    return levels(env.single_action_space, np.broadcast_to(((t // period) % 2).astype(float), shape_of(env)))
-
-
-def full_speed(_: np.random.Generator, t: int, env: UnityVectorEnv) -> Array:
-    """Against one end of every joint, then against the other."""
-    return levels(env.single_action_space, np.full(shape_of(env), 1.0 - (t // 100) % 2))
-
-
-def idle(_: np.random.Generator, __: int, env: UnityVectorEnv) -> Array:
-    return zeros(env)
-
-
-def roll(env: UnityVectorEnv, steps: int, seed: int = 3) -> list[Any]:
-    """Results of reset and of so many random steps."""
-    rng = np.random.default_rng(seed)
-    return [env.reset(seed=11)] + [env.step(random_actions(rng, t, env)) for t in range(steps)]
+pytestmark = [each_case, pytest.mark.usefixtures("pair_task")]
 
 
 @each_row_count
@@ -255,65 +187,6 @@ def test_the_last_action_is_what_was_commanded(case: Case) -> None:
         assert (obs[:, where] == expected.astype(np.float32)).all()
 
 
-def act_everywhere(env: UnityVectorEnv, rng: np.random.Generator, other: np.random.Generator) -> None:
-    """Let all behaviors of the scene act at random: row 0 by `rng`, the other rows by `other`."""
-    sim = sim_of(env)
-    for name, spec in sim.behavior_specs.items():
-        space = batch_space(action_space(spec.action_spec), sim.num_areas)
-        assert space.shape is not None
-        at = np.concatenate([rng.random((1, space.shape[1])), other.random((sim.num_areas - 1, space.shape[1]))])
-        sim.set_actions(name, action_tuple(spec.action_spec, levels(action_space(spec.action_spec), at)))
-
-
-@each_randomization
-def test_a_row_does_not_feel_what_the_other_rows_do(case: Case, randomized: bool) -> None:
-    calm, wild = (case.make(4, randomized=randomized) for _ in range(2))
-    rngs = [(np.random.default_rng(0), np.random.default_rng(seed)) for seed in (1, 2)]
-    for env in (calm, wild):
-        env.reset(seed=6)
-    for t in range(2 * LIMIT + 10):
-        told = []
-        for env, (rng, other) in zip((calm, wild), rngs, strict=True):
-            act_everywhere(env, rng, other)
-            sim_of(env).step()
-            decisions, terminals = sim_of(env).get_steps(case.behavior)
-            first = np.flatnonzero(terminals.agent_id == decisions.agent_id[0])
-            told.append([sensor[0] for sensor in decisions.obs] + [sensor[first] for sensor in terminals.obs])
-            told[-1] += [decisions.reward[0], terminals.reward[first], terminals.interrupted[first]]
-        assert difference(*told) == "", t
-
-
-def test_a_row_is_the_same_whatever_the_number_of_rows(case: Case) -> None:
-    alone, among = case.make(1), case.make(5)
-    first, _ = alone.reset(seed=6)
-    second, _ = among.reset(seed=6)
-    rng = np.random.default_rng(0)
-    for t in range(LIMIT + 20):
-        assert first[0].tobytes() == second[0].tobytes(), t
-        action = random_actions(rng, t, among)
-        first, second = alone.step(action[:1])[0], among.step(action)[0]
-
-
-@each_randomization
-def test_a_rows_kth_episode_starts_the_same_whatever_its_policy_did(case: Case, randomized: bool) -> None:
-    """It is a function of the seed, the row, its number and the environment parameters."""
-
-    def starts(policy: Policy) -> list[list[bytes]]:
-        env = case.make(3, randomized=randomized)
-        obs, _ = env.reset(seed=8)
-        rng = np.random.default_rng(0)
-        drawn = sim_of(env)._randomization.values
-        found = [[row.tobytes()] for row in obs]
-        for t in range(2 * LIMIT + 2):
-            obs, _, terminated, truncated, _ = env.step(policy(rng, t, env))
-            for row in np.flatnonzero(terminated | truncated):
-                found[row].append(obs[row].tobytes() + b"".join(values[row].tobytes() for values in drawn.values()))
-        return [row[:3] for row in found]
-
-    assert min(len(row) for row in starts(random_actions)) == 3
-    assert starts(random_actions) == starts(full_speed)
-
-
 def test_a_time_limit_truncates_after_the_described_number_of_decisions(case: Case) -> None:
     env = make_rows(case.task, 2, behavior=case.behavior)
     described = round(case.role.task.episode_s / case.role.robot.control.period_s)
@@ -362,40 +235,6 @@ def test_the_final_observation_is_the_true_last_state(case: Case) -> None:
             assert value[row].tobytes() == true_infos["signals"][name][row].tobytes(), name
 
 
-@each_randomization
-@pytest.mark.parametrize("steps", [0, 73])
-def test_a_saved_state_continues_bit_for_bit_in_a_fresh_environment(case: Case, steps: int, randomized: bool) -> None:
-    env = case.make(5, randomized=randomized)
-    roll(env, steps)
-    state = env.state_dict()
-    assert state is not None
-    fresh = case.make(5, seed=12345, threads=2, randomized=randomized)
-    fresh.load_state_dict(state)
-    rng = np.random.default_rng(5)
-    for t in range(LIMIT + 20):
-        action = random_actions(rng, t, env)
-        assert difference(env.step(action), fresh.step(action)) == "", t
-
-
-def test_restoring_a_state_returns_that_moments_observations_and_signals(case: Case) -> None:
-    env = case.make(3)
-    obs, _, _, _, infos = roll(env, 73)[-1]
-    state = env.state_dict()
-    assert state is not None
-    restored_obs, restored_infos = case.make(3, seed=9).load_state_dict(state)
-    assert difference(obs, restored_obs) == ""
-    assert difference(infos["signals"], restored_infos["signals"]) == ""
-
-
-def test_a_saved_state_does_not_change_while_the_environment_goes_on(case: Case) -> None:
-    env = case.make(2)
-    roll(env, 50)
-    state = env.state_dict()
-    before = [(path, np.array(value)) for path, value in leaves(state)]
-    roll(env, 50)
-    assert difference([(path, np.array(value)) for path, value in leaves(state)], before) == ""
-
-
 def test_an_episode_start_senses_rest(case: Case) -> None:
     env = case.make(4)
     roll(env, 70, seed=1)
@@ -422,10 +261,3 @@ def test_nothing_but_a_behavior_of_the_scene_is_accepted(case: Case) -> None:
 def test_areas_below_one_are_refused(case: Case) -> None:
     with pytest.raises(ValueError, match="num_areas"):
         SimEnv(case.task, 0)
-
-
-def test_all_that_a_scene_tells_has_the_same_sha256_twice_and_for_two_threads(case: Case) -> None:
-    """The short form of benchmarks/determinism.py."""
-    first, again, threaded = (digest(case.task, 60, threads, 3, everything_randomized()) for threads in (1, 1, 2))
-    assert first == again == threaded
-    assert digest(case.task, 60, 1, 3, {}) != first
