@@ -13,6 +13,7 @@ from unittest import mock
 import numpy as np
 import torch
 import yaml
+from pydantic import TypeAdapter
 
 from trainers.checkpoint import load_checkpoint
 from trainers.cli import main
@@ -57,6 +58,13 @@ class Outcome:
     code: int
     out: str
     err: str
+
+
+def sampler(kind: str, **parameters: Any) -> Sampler:
+    """Read a sampler as a YAML file would give it."""
+    described = {"sampler_type": kind, "sampler_parameters": parameters}
+    read: Sampler = TypeAdapter(Sampler).validate_python(described)
+    return read
 
 
 def changed(changes: Mapping[str, Any]) -> dict[str, Any]:

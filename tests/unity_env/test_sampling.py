@@ -9,16 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
+from tests.helpers import sampler
 from unity_env.sampling import draw, support
 from unity_env.settings import EnvironmentParameter, Sampler
 
 COUNT = 4000
 PARAMETER: TypeAdapter[Any] = TypeAdapter(EnvironmentParameter)
-
-
-def sampler(kind: str, **parameters: Any) -> Sampler:
-    read: Sampler = PARAMETER.validate_python({"sampler_type": kind, "sampler_parameters": parameters})
-    return read
 
 
 def drawn(value: float | Sampler) -> np.ndarray:

@@ -5,9 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.helpers import cli, make_rows, sim_of
+from tests.helpers import cli, make_rows, sampler, sim_of
 from unity_env import UnityVectorEnv
-from unity_env.settings import GaussianParameters, GaussianSampler, UniformParameters, UniformSampler
 from unity_env.sim.env import SimEnv
 from unity_env.sim.tasks.mobile_goal import MobileGoal
 from unity_env.sim.tasks.mobile_layout import Room
@@ -81,16 +80,8 @@ def test_parameters_bound_goal_distance_and_obstacles() -> None:
     [
         {"obstacle_count": 8, "obstacle_size": 0.5},
         {"obstacle_size": 0.8},
-        {
-            "obstacle_size": UniformSampler(
-                sampler_type="uniform", sampler_parameters=UniformParameters(min_value=0.2, max_value=0.6)
-            )
-        },
-        {
-            "obstacle_size": GaussianSampler(
-                sampler_type="gaussian", sampler_parameters=GaussianParameters(mean=0.2, st_dev=0.1)
-            )
-        },
+        {"obstacle_size": sampler("uniform", min_value=0.2, max_value=0.6)},
+        {"obstacle_size": sampler("gaussian", mean=0.2, st_dev=0.1)},
     ],
 )
 def test_obstacles_that_cannot_fit_are_refused(parameters: dict[str, Any]) -> None:

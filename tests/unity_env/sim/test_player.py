@@ -21,19 +21,12 @@ from mlagents_envs.side_channel.engine_configuration_channel import EngineConfig
 from mlagents_envs.side_channel.environment_parameters_channel import EnvironmentParametersChannel
 from mlagents_envs.side_channel.stats_side_channel import StatsSideChannel
 
-from tests.pair import LEFT, PAIR, RIGHT, register_pair
+from tests.helpers import sampler
+from tests.pair import LEFT, PAIR, RIGHT
 from tests.processes import is_running, processes_with, wait_until
 from tests.unity_env.link.stand_in import free_port
 from unity_env.link.communicator import ByteCommunicator
-from unity_env.settings import (
-    GaussianParameters,
-    GaussianSampler,
-    MultiRangeUniformParameters,
-    MultiRangeUniformSampler,
-    Sampler,
-    UniformParameters,
-    UniformSampler,
-)
+from unity_env.settings import Sampler
 from unity_env.sim.env import SimEnv
 from unity_env.sim.player import main, write_build
 
@@ -41,14 +34,9 @@ TASK, BEHAVIOR = "arm_reach", "RobotArm"
 AREAS, SEED, STEPS, RESET_AT = 2, 11, 1000, 450
 PARAMETERS: dict[str, float | Sampler] = {
     "sensor_noise": 0.7,
-    "mass_scale": UniformSampler(
-        sampler_type="uniform", sampler_parameters=UniformParameters(min_value=0.8, max_value=1.1)
-    ),
-    "push_scale": GaussianSampler(sampler_type="gaussian", sampler_parameters=GaussianParameters(mean=1.0, st_dev=0.3)),
-    "action_latency": MultiRangeUniformSampler(
-        sampler_type="multirangeuniform",
-        sampler_parameters=MultiRangeUniformParameters(intervals=[[0.0, 0.4], [1.6, 2.0]]),
-    ),
+    "mass_scale": sampler("uniform", min_value=0.8, max_value=1.1),
+    "push_scale": sampler("gaussian", mean=1.0, st_dev=0.3),
+    "action_latency": sampler("multirangeuniform", intervals=[[0.0, 0.4], [1.6, 2.0]]),
 }
 Array = np.ndarray
 
@@ -234,8 +222,8 @@ def records(env: BaseEnv, suffix: str) -> list[Array]:
     return told
 
 
-def test_a_scene_of_two_behaviors_reaches_the_stock_client_to_the_bit(monkeypatch: pytest.MonkeyPatch) -> None:
-    register_pair(monkeypatch)
+@pytest.mark.usefixtures("pair_task")
+def test_a_scene_of_two_behaviors_reaches_the_stock_client_to_the_bit() -> None:
     port = free_port()
     served = Served(port, task=PAIR)
     stats = StatsSideChannel()

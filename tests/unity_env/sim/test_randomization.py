@@ -7,31 +7,24 @@ import numpy as np
 import pytest
 from mlagents_envs.base_env import ActionTuple
 
-from tests.helpers import difference, make_rows, sim_of
-from tests.pair import LEFT, PAIR, PUCK_M_S, register_pair
+from tests.helpers import difference, make_rows, sampler, sim_of
+from tests.pair import LEFT, PAIR, PUCK_M_S
 from unity_env import UnityVectorEnv
-from unity_env.settings import (
-    GaussianParameters,
-    GaussianSampler,
-    MultiRangeUniformParameters,
-    MultiRangeUniformSampler,
-    Sampler,
-    UniformParameters,
-    UniformSampler,
-)
+from unity_env.settings import Sampler
 from unity_env.sim.description import common_parameters
 from unity_env.sim.env import SimEnv
 
 Array = np.ndarray
 STILL = np.zeros((3, 6), np.float32)
+pytestmark = pytest.mark.usefixtures("pair_task")
 
 
-def uniform(low: float, high: float) -> UniformSampler:
-    return UniformSampler(sampler_type="uniform", sampler_parameters=UniformParameters(min_value=low, max_value=high))
+def uniform(low: float, high: float) -> Sampler:
+    return sampler("uniform", min_value=low, max_value=high)
 
 
-def gaussian(mean: float, st_dev: float) -> GaussianSampler:
-    return GaussianSampler(sampler_type="gaussian", sampler_parameters=GaussianParameters(mean=mean, st_dev=st_dev))
+def gaussian(mean: float, st_dev: float) -> Sampler:
+    return sampler("gaussian", mean=mean, st_dev=st_dev)
 
 
 def arms(rows: int = 3, **parameters: float | Sampler) -> UnityVectorEnv:
@@ -48,11 +41,6 @@ def pairs(rows: int, **parameters: float | Sampler) -> SimEnv:
     env = SimEnv(PAIR, rows, 0, 1, parameters)
     env.reset()
     return env
-
-
-@pytest.fixture(autouse=True)
-def _pair(monkeypatch: pytest.MonkeyPatch) -> None:
-    register_pair(monkeypatch)
 
 
 def values_of(env: UnityVectorEnv) -> Mapping[str, Array]:
@@ -174,8 +162,7 @@ def test_latency_delays_what_reaches_the_drives_by_whole_periods(latency: int) -
 
 
 def test_latency_may_differ_from_row_to_row() -> None:
-    ends = MultiRangeUniformParameters(intervals=[[0.0, 0.4], [1.6, 2.0]])
-    env = arms(40, action_latency=MultiRangeUniformSampler(sampler_type="multirangeuniform", sampler_parameters=ends))
+    env = arms(40, action_latency=sampler("multirangeuniform", intervals=[[0.0, 0.4], [1.6, 2.0]]))
     periods = np.rint(values_of(env)["action_latency"])
     assert set(periods) == {0, 2}
     control = sim_of(env).task.batch.bind("ctrl")

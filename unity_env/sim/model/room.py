@@ -81,7 +81,7 @@ def add_goal(spec: mujoco.MjSpec, radius_m: float) -> None:
         _decorate(body, _CYLINDER, (radius_m * radius, height, 0.0), (0.0, 0.0, height), rgba)
 
 
-def add_table(
+def add_pedestal_table(
     spec: mujoco.MjSpec, centre_m: tuple[float, float], half_width_m: float, height_m: float, pedestal_m: float
 ) -> None:
     """Add a square table on a round pedestal; a lidar sees the pedestal."""

@@ -10,7 +10,7 @@ from unity_env.sim.description import Interval, Strict, load_description
 from unity_env.sim.model.arm import add_arm
 from unity_env.sim.model.gripper import add_finger_sensors
 from unity_env.sim.model.mobile import add_mobile
-from unity_env.sim.model.room import add_goal, add_room, add_table
+from unity_env.sim.model.room import add_goal, add_pedestal_table, add_room
 from unity_env.sim.model.scene import add_cube, new_scene
 from unity_env.sim.role import shared_control
 from unity_env.sim.tasks.arm_parts import ArmInScene
@@ -82,7 +82,7 @@ class Playroom(Task):
         height = self.base_robot.tray.top_m
         spec = new_scene(control)
         add_room(spec, self.of_base.room_half_width_m)
-        add_table(spec, numbers.table_centre_m, numbers.table_half_width_m, height, numbers.pedestal_radius_m)
+        add_pedestal_table(spec, numbers.table_centre_m, numbers.table_half_width_m, height, numbers.pedestal_radius_m)
         add_arm(spec, self.arm_robot, at=(0.0, 0.0, height), grips=True)
         add_mobile(spec, self.base_robot)
         add_cube(spec, TOY, numbers.toy_size_m, numbers.toy_mass_kg)
