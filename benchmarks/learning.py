@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from trainers.config import find_config, load_settings
+from trainers.curriculum import last_values
 from trainers.display import Display
 from trainers.evaluate import Evaluation
 from trainers.settings import RunSettings
@@ -27,10 +28,11 @@ from unity_env.sim.baselines.measure import measure as measure_baseline
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 TABLE_HEAD = """# Results
 
-Every row is one command: `python benchmarks/learning.py --config <config>`. Success is that of the deterministic
-policy on 200 held-out episodes; where several robots share a scene, their joint success. Minutes are wall time of
-training, evaluations and export on 2 cores without a GPU; steps count all rows. Beside it stand the hand-written
-controller and random actions on the same episodes.
+Every row is one command: `python benchmarks/learning.py --config <config>`, those that end in `_randomized` with
+`--set environment_parameters=parameters/randomized.yaml --name <config>_randomized`. Success is that of the
+deterministic policy on 200 held-out episodes; where several robots share a scene, their joint success. Minutes are
+wall time of training, evaluations and export on 2 cores without a GPU; steps count all rows. Beside it stand the
+hand-written controller and random actions on the same episodes.
 
 | config | seeds | success, mean (each) | steps | minutes | scripted | random |
 |---|---|---|---|---|---|---|
@@ -42,17 +44,19 @@ def main() -> None:
     parser.add_argument("--config", default="arm_reach_ppo")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--set", dest="overrides", nargs="*", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--name", help="of the result; the config's by default")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
     arguments = parser.parse_args()
     settings, _ = load_settings(find_config(arguments.config), {}, arguments.overrides)
-    result: dict[str, Any] = {"config": arguments.config, "overrides": arguments.overrides, "seeds": []}
+    name = arguments.name or arguments.config
+    result: dict[str, Any] = {"config": name, "overrides": arguments.overrides, "seeds": []}
     result["baselines"] = baselines(settings)
     for seed in arguments.seeds:
         result["seeds"].append(run_seed(arguments.config, seed, arguments.overrides))
         print(json.dumps({key: value for key, value in result["seeds"][-1].items() if key != "curve"}), flush=True)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    (arguments.out / f"{arguments.config}.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    draw(result, arguments.out / f"{arguments.config}.svg")
+    (arguments.out / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    draw(result, arguments.out / f"{name}.svg")
     write_table(arguments.out)
 
 
@@ -98,10 +102,13 @@ def baselines(settings: RunSettings) -> dict[str, float]:
     task, last = str(settings.env_settings.sim_task), settings.evaluation
     if task not in BASELINES:
         return {}
+    parameters = last_values(settings.environment_parameters)
     return {
         controller: min(
             of.summary()["success"]
-            for of in measure_baseline(task, controller, last.final_episodes, last.final_seed).values()
+            for of in measure_baseline(
+                task, controller, last.final_episodes, last.final_seed, parameters=parameters
+            ).values()
         )
         for controller in CONTROLLERS
     }

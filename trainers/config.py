@@ -51,14 +51,15 @@ def load_settings(
         UserError: anything that does not fit, with file, line and key.
     """
     document = read_yaml(path)
-    _read_reward_files(document, path.parent)
+    _include_files(document, path.parent)
     for key, value in (options or {}).items():
         _assign(document, tuple(key.split(".")), value)
     for text in overrides:
         _override(document, text)
+        _include_files(document, path.parent)
     _merge_defaults(document)
     _name_run(document, path.stem)
-    _read_reward_files(document, path.parent)
+    _include_files(document, path.parent)
     settings = validate(RunSettings, document.data, document)
     return _with_drawn_seed(settings), document
 
@@ -99,6 +100,7 @@ def _assign(document: Document, path: tuple[str, ...], value: Any) -> None:
         parent = child
     parent[path[-1]] = value
     document.overridden.add(path)
+    document.included.pop(path, None)
 
 
 def _merge_defaults(document: Document) -> None:
@@ -139,21 +141,29 @@ def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _read_reward_files(document: Document, folder: Path) -> None:
-    """Replace `reward_shaping: file.yaml` by what the file holds."""
+def _include_files(document: Document, folder: Path) -> None:
+    """Replace `environment_parameters: file.yaml` and `reward_shaping: file.yaml` by what the files hold."""
+    _include(document, ("environment_parameters",), document.data, folder, "mass_scale or another parameter")
     behaviors = document.data.get("behaviors")
     for name, behavior in behaviors.items() if isinstance(behaviors, dict) else ():
-        reward = behavior.get("reward_shaping") if isinstance(behavior, dict) else None
-        if not isinstance(reward, str):
-            continue
-        candidates = [folder / reward, CONFIGS_DIR / reward]
-        found = next((path for path in candidates if path.is_file()), None)
-        if found is None:
-            raise document.error(("behaviors", name, "reward_shaping"), f"no such file: {candidates[0]}")
-        inner = read_yaml(found, "terms")
-        validate(RewardSettings, inner.data, inner)
-        behavior["reward_shaping"] = inner.data
-        document.included["behaviors", name, "reward_shaping"] = inner
+        inner = _include(document, ("behaviors", name, "reward_shaping"), behavior, folder, "terms")
+        if inner is not None:
+            validate(RewardSettings, inner.data, inner)
+
+
+def _include(document: Document, path: tuple[str, ...], parent: Any, folder: Path, holds: str) -> Document | None:
+    """Replace the file's name that stands in `parent` under the last key of `path`, and return what was read."""
+    name = parent.get(path[-1]) if isinstance(parent, dict) else None
+    if not isinstance(name, str):
+        return None
+    candidates = [folder / name, CONFIGS_DIR / name]
+    found = next((candidate for candidate in candidates if candidate.is_file()), None)
+    if found is None:
+        raise document.error(path, f"no such file: {candidates[0]}")
+    inner = read_yaml(found, holds)
+    parent[path[-1]] = inner.data
+    document.included[path] = inner
+    return inner
 
 
 def _with_drawn_seed(settings: RunSettings) -> RunSettings:

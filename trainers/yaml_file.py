@@ -56,10 +56,10 @@ class Document:
         known = tuple(path)
         while known and known not in self.lines and known not in self.overridden and known not in self.included:
             known = known[:-1]
+        if known in self.included:
+            return self.included[known].error(path[len(known) :], message)
         if known in self.overridden:
             where = "command line"
-        elif known in self.included:
-            return self.included[known].error(path[len(known) :], message)
         else:
             where = f"{self.source}:{self.lines[known]}" if known in self.lines else self.source
         return UserError(f"{where}: {dotted(path)}: {message}" if path else f"{where}: {message}")

@@ -15,6 +15,7 @@ from trainers.config import CONFIGS_DIR, dump_settings, find_config, load_settin
 from trainers.errors import UserError
 from trainers.settings import RunSettings
 from trainers.yaml_file import parse_value, parse_yaml
+from unity_env.settings import UniformSampler
 
 THREE_D_BALL = """
 behaviors:
@@ -204,6 +205,22 @@ def test_a_reward_file_is_looked_up_beside_the_config_then_among_the_shipped(tmp
     settings_ = reward.behaviors[NAME].reward_shaping
     assert settings_ is not None
     assert list(settings_.terms) == ["only"]
+
+
+def test_environment_parameters_may_stand_in_a_file_of_their_own(tmp_path: Path) -> None:
+    whole = "environment_parameters=parameters/randomized.yaml"
+    found = load(tmp_path, f"behaviors: {{{NAME}: }}", whole, "environment_parameters.mass_scale=1.5")
+    assert isinstance(found.environment_parameters["push_scale"], UniformSampler)
+    assert found.environment_parameters["mass_scale"] == 1.5
+
+
+def test_an_error_in_a_file_of_environment_parameters_points_at_its_line(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text("push_scale: 1.0\nmass_scale: {sampler_type: triangle}\n")
+    path = write_config(tmp_path)
+    with pytest.raises(UserError, match=r"own\.yaml:2: mass_scale.*"):
+        load_settings(path, {}, ["environment_parameters=own.yaml"])
+    with pytest.raises(UserError, match=r"command line: environment_parameters: no such file: .*missing\.yaml"):
+        load_settings(path, {}, ["environment_parameters=missing.yaml"])
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS_DIR.glob("*.yaml")), ids=lambda path: path.stem)

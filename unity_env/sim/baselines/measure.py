@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from mlagents_envs.base_env import ActionTuple, DecisionSteps, TerminalSteps
 
+from unity_env.settings import Sampler
 from unity_env.sim.baselines import BASELINES, Controller
 from unity_env.sim.env import SimEnv
 from unity_env.sim.role import Role
@@ -32,7 +33,14 @@ class Measured:
         return {"success": float(self.successes.mean()), "length": float(self.lengths.mean())}
 
 
-def measure(task: str, controller: str, episodes: int, seed: int, threads: int = 0) -> dict[str, Measured]:
+def measure(
+    task: str,
+    controller: str,
+    episodes: int,
+    seed: int,
+    threads: int = 0,
+    parameters: Mapping[str, float | Sampler] | None = None,
+) -> dict[str, Measured]:
     """Run the same number of episodes in every row.
 
     Args:
@@ -41,6 +49,7 @@ def measure(task: str, controller: str, episodes: int, seed: int, threads: int =
         episodes: how many in all.
         seed: of the episodes, and of the random controller.
         threads: of the simulation, 0 for all cores.
+        parameters: of the environment, see `SimEnv.set_parameters`.
 
     Returns:
         behavior -> what was measured.
@@ -48,7 +57,7 @@ def measure(task: str, controller: str, episodes: int, seed: int, threads: int =
     Raises:
         ValueError: unknown task, or a task without a scripted controller.
     """
-    env = SimEnv(task, min(ROWS, episodes), seed, threads)
+    env = SimEnv(task, min(ROWS, episodes), seed, threads, parameters)
     controllers = _controllers(env, controller, seed)
     records = {role.behavior: _Record(role, env.num_areas, episodes) for role in env.task.roles}
     env.reset()
