@@ -93,10 +93,12 @@ class MobileBase:
         }
 
     def room_components(self, position: Array, heading: Array, circles: Array, half_width_m: float) -> dict[str, Array]:
-        """Measure lidar and clearance in a square room; arguments as in `unity_env.sim.lidar.scan`."""
+        """Measure lidar, nearness and clearance in a square room; arguments as in `unity_env.sim.lidar.scan`."""
+        radius = self.robot.chassis.radius_m
         ranges = scan(position, heading, self._rays, circles, half_width_m)
-        free = clearance(position, circles, half_width_m) - self.robot.chassis.radius_m
-        return {"lidar": np.minimum(ranges, self.robot.lidar.max_range_m), "clearance": free[:, None]}
+        lidar = np.minimum(ranges, self.robot.lidar.max_range_m)
+        free = clearance(position, circles, half_width_m) - radius
+        return {"lidar": lidar, "nearness": radius / lidar, "clearance": free[:, None]}
 
 
 def turned_back(vector: Array, heading: Array) -> Array:
