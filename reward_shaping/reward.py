@@ -37,8 +37,10 @@ class Reward:
             RewardError: a term is NaN or infinite, with its name and row.
         """
         breakdown = np.empty((len(self.terms), len(transition.env_reward)))
-        for weighted, term, weight in zip(breakdown, self.terms, self.weights, strict=True):
-            np.multiply(term(transition), weight, out=weighted)
+        known = transition.by_source()
+        for index, term in enumerate(self.terms):
+            breakdown[index] = term(known)
+        breakdown *= self.weights[:, None]
         total = breakdown.sum(axis=0)
         if not np.isfinite(total).all():
             raise self._not_finite(breakdown, transition)

@@ -50,7 +50,7 @@ class RewardScorer:
         """
         action = _flat(infos.get("action", actions))
         done = terminated | truncated
-        valid = infos.get("valid", np.ones_like(done))
+        valid = infos.get("valid")
         signals = self._used(infos)
         transition = Transition(
             signals=self._signals,
@@ -62,10 +62,12 @@ class RewardScorer:
             env_reward=env_rew,
         )
         total, breakdown = self.reward(transition)
-        if not valid.all():
+        transitions = len(done)
+        if valid is not None and not valid.all():
             total, breakdown = np.where(valid, total, 0.0), np.where(valid, breakdown, 0.0)
             action = np.where(valid[:, None], action, transition.previous_action)
-        self.log.add(breakdown, done, int(valid.sum()))
+            transitions = int(valid.sum())
+        self.log.add(breakdown, done, transitions)
         self._signals = signals
         self._previous_action = np.where(done[:, None], 0.0, action) if done.any() else action
         infos["reward_terms"] = dict(zip(self.reward.names, breakdown, strict=True))

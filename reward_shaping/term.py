@@ -4,14 +4,15 @@ import difflib
 import inspect
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Literal
+from functools import cached_property, partial
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 Array = np.ndarray
 Signals = dict[str, Array]
+Source = tuple[str, str]
 Kind = Literal["per_step", "event", "potential", "cost"]
 
 _FROM_TRANSITION = ("action", "previous_action", "terminated", "truncated", "env_reward")
@@ -30,8 +31,7 @@ class RewardError(ValueError):
         self.path = path
 
 
-@dataclass(frozen=True)
-class Transition:
+class Transition(NamedTuple):
     """One step of N rows, as reward terms may see it.
 
     Attributes:
@@ -52,14 +52,20 @@ class Transition:
     truncated: Array
     env_reward: Array
 
+    def by_source(self) -> dict[Source, Array]:
+        """Return everything that a term may read, (field, name of a signal or nothing) -> array."""
+        known: dict[Source, Array] = {("signals", name): value for name, value in self.signals.items()}
+        known |= {("next_signals", name): value for name, value in self.next_signals.items()}
+        return known | {(field, ""): getattr(self, field) for field in _FROM_TRANSITION}
+
 
 @dataclass(frozen=True)
 class Term:
     """A term's function and what it declares.
 
-    The function's array arguments are inputs: `action`, `previous_action`, `terminated`, `truncated` and
-    `env_reward` come from the transition; every other one is a signal after the step, or before it where
-    the name ends in `_before`. Its remaining arguments are parameters, checked by their annotations.
+    The function's array arguments, which come first, are inputs: `action`, `previous_action`, `terminated`,
+    `truncated` and `env_reward` come from the transition; every other one is a signal after the step, or before
+    it where the name ends in `_before`. Its remaining arguments are parameters, checked by their annotations.
     """
 
     function: Callable[..., Array]
@@ -118,21 +124,18 @@ class BoundTerm:
             path = ("terms", name, "parameters", *(str(key) for key in first["loc"]))
             known = ", ".join(term.parameters.model_fields) or "none"
             raise RewardError(path, f"{first['msg']} (parameters of this term: {known})") from None
+        self._function = partial(term.function, **self.parameters)
         self._sources = tuple(self._source(argument) for argument in term.inputs)
 
-    def __call__(self, transition: Transition) -> Array:
-        """Score N transitions, (N,)."""
-        inputs = {
-            argument: getattr(transition, field) if signal is None else getattr(transition, field)[signal]
-            for argument, field, signal in self._sources
-        }
-        return self.term.function(**inputs, **self.parameters)
+    def __call__(self, known: dict[Source, Array]) -> Array:
+        """Score N transitions, (N,), of which everything is known that `Transition.by_source` tells."""
+        return self._function(*map(known.__getitem__, self._sources))
 
-    def _source(self, argument: str) -> tuple[str, str, str | None]:
+    def _source(self, argument: str) -> Source:
         if argument in _FROM_TRANSITION:
-            return argument, argument, None
+            return argument, ""
         field = "signals" if argument.endswith(_BEFORE) else "next_signals"
-        return argument, field, self.signal_of[argument.removesuffix(_BEFORE)]
+        return field, self.signal_of[argument.removesuffix(_BEFORE)]
 
 
 def _choose_signals(

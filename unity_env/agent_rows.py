@@ -115,9 +115,7 @@ class AgentRows:
     def receive(self, decisions: DecisionSteps, terminals: TerminalSteps) -> StepResult:
         """Turn one message into observations, rewards, two end flags and infos."""
         self._rew = np.zeros(self.num_rows, np.float32)
-        self._valid = np.zeros(self.num_rows, dtype=bool)
-        terminated = np.zeros(self.num_rows, dtype=bool)
-        truncated = np.zeros(self.num_rows, dtype=bool)
+        self._valid, terminated, truncated = np.zeros((3, self.num_rows), dtype=bool)
         final: dict[str, Any] = {}
         if len(terminals):
             rows, first = self._rows_of_ended(terminals)
@@ -180,7 +178,7 @@ class AgentRows:
 
     def _rows_for(self, agent_ids: Array) -> Array | slice:
         """Return each agent's row, giving idle rows to new agents; -1 where there is none left."""
-        if np.array_equal(agent_ids, self._agent_ids):
+        if len(agent_ids) == self.num_rows and (agent_ids == self._agent_ids).all():
             return slice(None)
         agents = agent_ids.tolist()
         known = [self._row_of[agent] for agent in agents if agent in self._row_of]

@@ -78,7 +78,7 @@ def lift(
     """
 
     def potential(cube_height: Array, grasped: Array, lifted: Array) -> Array:
-        raised: Array = np.maximum(lifted, grasped * np.clip(cube_height / height, 0.0, 1.0))
+        raised: Array = np.maximum(lifted, grasped * np.minimum(np.maximum(cube_height / height, 0.0), 1.0))
         return raised
 
     return _gain(potential(cube_height_before, grasped_before, lifted_before), potential(cube_height, grasped, lifted))
@@ -141,7 +141,7 @@ def place_release(
     """
 
     def potential(placed: Array, opening: Array, distance: Array) -> Array:
-        opened = np.clip((opening - cube_size) / 0.02, 0.0, 1.0)
+        opened = np.minimum(np.maximum((opening - cube_size) / 0.02, 0.0), 1.0)
         left: Array = placed * (opened + np.minimum(distance / clearance, 1.0)) / 2.0
         return left
 

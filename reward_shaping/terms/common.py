@@ -99,5 +99,5 @@ def joint_vel(joint_vel: Array) -> Array:
 
 
 def _squared_norm(x: Array) -> Array:
-    norm: Array = np.einsum("ij,ij->i", x, x)
+    norm: Array = np.vecdot(x, x)
     return norm

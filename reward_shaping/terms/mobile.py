@@ -27,7 +27,7 @@ def clearance(clearance: Array, safe: Positive) -> Array:
     Returns:
         (N,).
     """
-    blame: Array = np.clip(clearance[:, 0] / safe, 0.0, 1.0) - 1.0
+    blame: Array = np.minimum(np.maximum(clearance[:, 0] / safe, 0.0), 1.0) - 1.0
     return blame
 
 

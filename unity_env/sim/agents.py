@@ -1,6 +1,7 @@
 """The agents of one behavior: what they command, what they report."""
 
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -32,11 +33,12 @@ class RoleAgents:
         self._no_group = _read_only(np.zeros(num_rows, dtype=np.int32))
         self._no_group_reward = _read_only(np.zeros(num_rows, dtype=np.float32))
         self._no_terminals = TerminalSteps.empty(role.spec)
+        self._in_order = [itemgetter(*(part.name for part in parts)) for parts in role.sensors.values()]
         observed = role.sensors["observation"]
         self._noise = np.repeat([part.noise for part in observed], [part.size for part in observed])
         self._bounds = role.layouts["observation"].bounds()
-        self._idle = role.command(role.spec.action_spec.empty_action(num_rows))
-        self._command = self._idle.copy()
+        self._idle = _read_only(role.command(role.spec.action_spec.empty_action(num_rows)))
+        self._command = self._idle
         self._history = np.zeros((MAX_LATENCY + 1, num_rows, role.command_size))
         self.decisions = DecisionSteps.empty(role.spec)
         self.terminals = self._no_terminals
@@ -44,25 +46,28 @@ class RoleAgents:
     def set_actions(self, action: ActionTuple) -> None:
         """Set the next action of every agent; continuous values beyond [-1, 1] are clipped."""
         self.role.spec.action_spec._validate_action(action, self._num_rows, self.role.behavior)
-        self._command[:] = self.role.command(action)
+        self._command = self.role.command(action)
 
     def set_action(self, agent_id: int, action: ActionTuple) -> None:
         """Set the next action of one agent."""
         self.role.spec.action_spec._validate_action(action, 1, self.role.behavior)
+        self._command = self._command.copy()
         self._command[agent_id - self._ids[0]] = self.role.command(action)[0]
 
-    def take_command(self, latency: Array) -> Array:
+    def take_command(self, latency: Array | None) -> Array:
         """Return what reaches the drives in this step, (num_rows, command_size).
 
         Agents that were given no action act on zeros: on the first of their choices where they choose.
 
         Args:
-            latency: (num_rows,) int, control periods.
+            latency: (num_rows,) int, control periods; None while no row has any. Older commands are not kept then:
+                a row's latency changes with its episode, which begins without any.
         """
-        self._history[1:] = self._history[:-1]
+        if latency is not None:
+            self._history[1:] = self._history[:-1]
         self._history[0] = self._command
-        self._command[:] = self._idle
-        delayed: Array = self._history[latency, np.arange(self._num_rows)] if latency.any() else self._history[0]
+        self._command = self._idle
+        delayed: Array = self._history[0] if latency is None else self._history[latency, np.arange(self._num_rows)]
         return delayed
 
     def forget(self, rows: Array) -> None:
@@ -70,7 +75,7 @@ class RoleAgents:
         self._history[:, rows] = 0.0
 
     def sense(
-        self, components: Mapping[str, Array], success: Array, rows: Array | slice, noise: Array | None
+        self, components: dict[str, Array], success: Array, rows: Array | slice, noise: Array | None
     ) -> list[Array]:
         """Put the sensors together, (rows, size) float32 each.
 
@@ -80,11 +85,8 @@ class RoleAgents:
             rows: which.
             noise: standard normal numbers times the rows' noise level, (rows, size of `observation`).
         """
-        known = {**components, "last_action": self._history[0, rows], "success": success[rows, None]}
-        observation, signals = (
-            np.concatenate([known[part.name] for part in parts], axis=1, dtype=np.float32)
-            for parts in self.role.sensors.values()
-        )
+        known = components | {"last_action": self._history[0, rows], "success": success[rows, None]}
+        observation, signals = [np.concatenate(pick(known), axis=1, dtype=np.float32) for pick in self._in_order]
         if noise is not None:
             observation += (noise * self._noise).astype(np.float32)
             np.clip(observation, *self._bounds, out=observation)

@@ -13,7 +13,7 @@ from unity_env.sim.episode_random import EpisodeRandom
 from unity_env.sim.randomization import Randomization
 from unity_env.sim.role import shared_control
 from unity_env.sim.tasks import TASKS, Task
-from unity_env.sim.tasks.task import ALL_ROWS, Rows
+from unity_env.sim.tasks.task import ALL_ROWS, Measured, Rows
 from unity_env.spaces import SensorLayout
 
 _STATE_FIELDS = (
@@ -21,6 +21,8 @@ _STATE_FIELDS = (
     "mocap_pos", "mocap_quat",
 )  # fmt: skip
 _NOISE = 2  # purpose of random numbers
+
+Sensed = dict[str, list[np.ndarray]]  # behavior -> its sensors, (rows, size) float32 each
 
 
 class SimEnv(BaseEnv):  # type: ignore[misc]  # mlagents_envs has no type information
@@ -97,30 +99,25 @@ class SimEnv(BaseEnv):  # type: ignore[misc]  # mlagents_envs has no type inform
     def reset(self) -> None:
         """Start a new episode in every row."""
         self._begin_episodes(np.arange(self.num_areas))
-        for behavior, obs in self._sense(ALL_ROWS).items():
+        for behavior, obs in self._sense(ALL_ROWS, self.task.measure(ALL_ROWS), self.task.success()).items():
             self._agents[behavior].request(obs, np.zeros(self.num_areas, np.float32))
 
     def step(self) -> None:
         """Advance every row by one control period."""
-        latency = np.rint(self._randomization.values["action_latency"]).astype(np.int64)
+        latency = self._randomization.latency
         self.task.act({behavior: agents.take_command(latency) for behavior, agents in self._agents.items()})
         self._randomization.push(self._random, self._episode, self._age)
         self.task.batch.step(nstep=self._substeps, stage=mujoco.mjtStage.mjSTAGE_VEL)
         self._age += 1
-        terminated = self.task.after_physics()
-        ended = np.flatnonzero(terminated | (self._age >= self._episode_steps))
-        sensed, success = self._sense(ALL_ROWS), self.task.success()
+        measured = self.task.measure(ALL_ROWS)
+        terminated, success = self.task.judge(measured), self.task.success()
+        (ended,) = (terminated | (self._age >= self._episode_steps)).nonzero()
+        sensed = self._sense(ALL_ROWS, measured, success)
         rewards = {behavior: solved.astype(np.float32) for behavior, solved in success.items()}
         for behavior, agents in self._agents.items():
             agents.request(sensed[behavior], rewards[behavior])
-            if len(ended):
-                agents.end(ended, sensed[behavior], rewards[behavior], ~terminated[ended])
         if len(ended):
-            self._begin_episodes(ended)
-            for behavior, restarted in self._sense(ended).items():
-                rewards[behavior][ended] = 0.0
-                for sensor, values in zip(sensed[behavior], restarted, strict=True):
-                    sensor[ended] = values
+            self._end_episodes(ended, sensed, rewards, ~terminated[ended])
 
     def get_steps(self, behavior_name: str) -> tuple[DecisionSteps, TerminalSteps]:
         """Return the decision requests and the ended episodes of the last step."""
@@ -169,6 +166,18 @@ class SimEnv(BaseEnv):  # type: ignore[misc]  # mlagents_envs has no type inform
         for behavior, agents in self._agents.items():
             agents.load_state_dict(state["agents"][behavior])
 
+    def _end_episodes(
+        self, rows: np.ndarray, sensed: Sensed, rewards: dict[str, np.ndarray], interrupted: np.ndarray
+    ) -> None:
+        """Report the ends, and let the decision requests tell of the next episodes."""
+        for behavior, agents in self._agents.items():
+            agents.end(rows, sensed[behavior], rewards[behavior], interrupted)
+        self._begin_episodes(rows)
+        for behavior, restarted in self._sense(rows, self.task.measure(rows), self.task.success()).items():
+            rewards[behavior][rows] = 0.0
+            for sensor, values in zip(sensed[behavior], restarted, strict=True):
+                sensor[rows] = values
+
     def _begin_episodes(self, rows: np.ndarray) -> None:
         self.task.batch.reset(ids=rows, stage=mujoco.mjtStage.mjSTAGE_NONE)
         rngs = (self._random.at(row, self._episode[row]) for row in rows)
@@ -180,21 +189,29 @@ class SimEnv(BaseEnv):  # type: ignore[misc]  # mlagents_envs has no type inform
         self._age[rows] = 0
         self._episode[rows] += 1
 
-    def _sense(self, rows: Rows) -> dict[str, list[np.ndarray]]:
-        """Return behavior -> its sensors."""
-        measured, success = self.task.components(rows), self.task.success()
+    def _sense(self, rows: Rows, measured: Measured, success: dict[str, np.ndarray]) -> Sensed:
+        """Put the sensors together.
+
+        Args:
+            rows: which.
+            measured: behavior -> component name -> (rows, size).
+            success: behavior -> (num_rows,) bool.
+        """
+        remembered = self.task.remembered(rows)
         return {
-            behavior: agents.sense(measured[behavior], success[behavior], rows, self._noise(agents, index, rows))
+            behavior: agents.sense(
+                measured[behavior] | remembered[behavior], success[behavior], rows, self._noise(agents, index, rows)
+            )
             for index, (behavior, agents) in enumerate(self._agents.items())
         }
 
     def _noise(self, agents: RoleAgents, index: int, rows: Rows) -> np.ndarray | None:
-        level = self._randomization.values["sensor_noise"][rows]
-        if not level.any():
+        level = self._randomization.noise_level
+        if level is None:
             return None
         where = np.arange(self.num_areas)[rows], self._episode[rows], self._age[rows]
         normal = self._random.normal(*where, agents.noisy_size, _NOISE + 16 * index)
-        noise: np.ndarray = level[:, None] * normal
+        noise: np.ndarray = level[rows, None] * normal
         return noise
 
     def _of(self, behavior: str) -> RoleAgents:

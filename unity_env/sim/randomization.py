@@ -23,6 +23,8 @@ class Randomization:
 
     Attributes:
         values: parameter -> value in the episode under way, (num_rows,).
+        latency: delay of the rows' actions, control periods, (num_rows,) int; None while no row has any.
+        noise_level: multiple of the described noise, (num_rows,); None while no row has any.
     """
 
     def __init__(self, task: Task) -> None:
@@ -37,6 +39,7 @@ class Randomization:
         self._bodies = np.flatnonzero([name.startswith(robots) for name in names])
         self._pushed = [self._model.body(f"{role.robot.name}/{role.robot.push.body}").id for role in task.roles]
         self._by_hand: list[tuple[int, int, Array, int]] = []
+        self._summarise()
 
     def set(self, parameters: Mapping[str, float | Sampler]) -> None:
         """Let episodes that begin from now on have these parameters, and the others' defaults.
@@ -77,12 +80,20 @@ class Randomization:
             self._batch.expand("actuator_gainprm")[rows] = self._model.actuator_gainprm * scale
             self._batch.expand("actuator_biasprm")[rows] = self._model.actuator_biasprm * scale
         self._task.vary(rows, self.values)
+        self._summarise()
+
+    def _summarise(self) -> None:
+        """Tell what steps have to do: seldom anything, and it changes only when `values` do."""
+        latency, noise_level = np.rint(self.values["action_latency"]).astype(np.int64), self.values["sensor_noise"]
+        self.latency: Array | None = latency if latency.any() else None
+        self.noise_level: Array | None = noise_level if noise_level.any() else None
+        self._pushes = bool(self.values["push_scale"].any())
 
     def push(self, random: EpisodeRandom, episodes: Array, ages: Array) -> None:
         """Set the outer forces of one control period."""
-        scale = self.values["push_scale"]
-        if not (scale.any() or self._by_hand):
+        if not (self._pushes or self._by_hand):
             return  # nor is an older push left: a row's scale changes when its simulation is reset
+        scale = self.values["push_scale"]
         force = self._batch.bind("xfrc_applied")
         rows = np.arange(len(scale))
         for index, (role, body) in enumerate(zip(self._task.roles, self._pushed, strict=True)):

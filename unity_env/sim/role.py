@@ -50,7 +50,7 @@ class Role:
         """The clock, and the physics below it."""
         return self.task.control or self.robot.control
 
-    @property
+    @cached_property
     def behavior(self) -> str:
         """ML-Agents' behavior name."""
         return self.task.behavior
@@ -96,7 +96,7 @@ class Role:
     def command(self, action: ActionTuple) -> np.ndarray:
         """Return what the drives get, (N, command_size) in [-1, 1]."""
         if not self.choices:
-            clipped: np.ndarray = np.clip(action.continuous, -1.0, 1.0)
+            clipped: np.ndarray = np.minimum(np.maximum(action.continuous, -1.0), 1.0)
             return clipped
         return np.concatenate(
             [values[chosen] for values, chosen in zip(self.choices, action.discrete.T, strict=True)], axis=1

@@ -40,11 +40,12 @@ class Scene:
         pos, arm = batch.bind("qpos"), task.arm
         pos[:, arm.qpos] = joint_pos
         batch.forward()
+        hand = arm.hand(slice(None))
         for row in range(self.rows):
-            pos[row, task.cube.qpos[:3]] = arm.tool_pos()[row] if cube_at is None else cube_at
+            pos[row, task.cube.qpos[:3]] = hand.pos[row] if cube_at is None else cube_at
             turn = np.array([1.0, 0, 0, 0])
             if cube_at is None:
-                mujoco.mju_mat2Quat(turn, arm.tool_rotation()[row].ravel())
+                mujoco.mju_mat2Quat(turn, hand.rotation[row].ravel())
                 pos[row, arm.finger_qpos] = 0.5 * task._size[row]
             pos[row, task.cube.qpos[3:]] = turn
         batch.bind("qvel")[:] = 0.0
@@ -119,7 +120,7 @@ def test_a_released_cube_falls_and_comes_to_rest_on_the_table() -> None:
 def test_a_cube_is_not_pressed_through_the_table() -> None:
     scene = Scene(1)
     scene.put(np.array(scene.task.parameters.home_rad))
-    tip = scene.task.arm.tool_pos()[0]
+    tip = scene.task.arm.hand(slice(None)).pos[0]
     scene.put(np.array(scene.task.parameters.home_rad), np.array([tip[0] + 0.01, tip[1], 0.02]))
     lowest = 0.0
     for _ in range(60):

@@ -31,7 +31,7 @@ def started(rows: int, parameters: dict[str, float] | None = None) -> ArmPickPla
 def put_cube_at_goal(env: UnityVectorEnv, row: int, *, off: float = 0.0, lifted: bool = True) -> None:
     task = task_of(env)
     pos = task.batch.bind("qpos")
-    pos[row, task.cube.qpos[:2]] = task.batch.bind("mocap_pos")[row, task._goal_id, :2] + [off, 0]
+    pos[row, task.cube.qpos[:2]] = task._goal_pos[row, :2] + [off, 0]
     task.memory["lifted"][row] = lifted
 
 
@@ -108,8 +108,8 @@ def test_a_tool_that_stays_at_the_placed_cube_has_not_released_it() -> None:
     env = make_rows("arm_pick_place", 3)
     env.reset(seed=0)
     task = task_of(env)
-    tip = task.arm.tool_pos()[1].copy()
-    task.batch.bind("mocap_pos")[1, task._goal_id, :2] = tip[:2]
+    tip = task.arm.hand(slice(None)).pos[1]
+    task._goal_pos[1, :2] = tip[:2]
     for _ in range(10):
         put_cube_at_goal(env, 1)
         task.batch.bind("qpos")[1, task.cube.qpos[2]] = tip[2] - 0.03

@@ -6,18 +6,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.helpers import make_rows, sim_of
-from unity_env.sim.lidar import clearance, scan
+from unity_env.sim.lidar import Lidar, clearance
 from unity_env.sim.model.room import SOLID_GROUPS
+from unity_env.sim.plane import to_xy
 from unity_env.sim.tasks.mobile_follow import MobileFollow
 from unity_env.sim.tasks.mobile_goal import MobileGoal
 
-CROSS = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]])
-AHEAD = np.array([[1.0, 0.0]])
+CROSS = Lidar(np.array([0.0, 0.5, 1.0, 1.5]) * np.pi, max_rows=1, max_things=2)
+Circles = list[tuple[float, float, float]]  # x, y, radius
 
 
-def rays_at(x: float, y: float, circles: list[tuple[float, float, float]], heading: np.ndarray = AHEAD) -> list[float]:
-    things = np.array(circles).reshape(1, -1, 3)
-    return [float(d) for d in scan(np.array([[x, y]]), heading, CROSS, things, 3.0)[0]]
+def things(circles: Circles) -> tuple[np.ndarray, np.ndarray]:
+    """Centres and radii, (K, 1) each."""
+    return np.array([[x + 1j * y] for x, y, _ in circles]), np.array([[radius] for *_, radius in circles])
+
+
+def rays_at(x: float, y: float, circles: Circles, heading: complex = 1.0) -> list[float]:
+    place, ahead = np.array([x + 1j * y]), np.array([heading], dtype=complex)
+    centres, radii = things(circles) if circles else (np.empty((0, 1), complex), np.empty((0, 1)))
+    return [float(d) for d in CROSS.scan(place, ahead, centres, radii, 3.0)[0]]
 
 
 def test_an_empty_rooms_walls_are_where_they_are() -> None:
@@ -25,10 +32,8 @@ def test_an_empty_rooms_walls_are_where_they_are() -> None:
 
 
 def test_rays_turn_with_the_base() -> None:
-    turned = np.array([[0.0, 1.0]])  # a quarter to the left
-    assert rays_at(1.0, -0.5, [], turned) == pytest.approx([3.5, 4.0, 2.5, 2.0])
-    diagonal = np.array([[np.sqrt(0.5), np.sqrt(0.5)]])
-    assert rays_at(1.0, 1.0, [], diagonal) == pytest.approx(np.sqrt([8, 8, 32, 8]))
+    assert rays_at(1.0, -0.5, [], 1j) == pytest.approx([3.5, 4.0, 2.5, 2.0])
+    assert rays_at(1.0, 1.0, [], (1 + 1j) * np.sqrt(0.5)) == pytest.approx(np.sqrt([8, 8, 32, 8]))
 
 
 def test_a_cylinder_is_hit_on_its_near_side_by_the_rays_that_meet_it() -> None:
@@ -39,18 +44,17 @@ def test_a_cylinder_is_hit_on_its_near_side_by_the_rays_that_meet_it() -> None:
 
 
 def test_clearance_is_the_distance_of_the_nearest_thing() -> None:
-    things = np.array([[[2.0, 0.0, 0.5], [0.0, -1.0, 0.2]]])
-    assert clearance(np.array([[0.0, 0.0]]), things, 3.0) == pytest.approx([0.8])
-    assert clearance(np.array([[-2.9, 0.0]]), things, 3.0) == pytest.approx([0.1])
+    two = things([(2.0, 0.0, 0.5), (0.0, -1.0, 0.2)])
+    assert clearance(np.array([0.0 + 0.0j]), *two, 3.0) == pytest.approx([0.8])
+    assert clearance(np.array([-2.9 + 0.0j]), *two, 3.0) == pytest.approx([0.1])
 
 
 @given(st.floats(-2.5, 2.5), st.floats(-2.5, 2.5), st.floats(-np.pi, np.pi), st.floats(0.05, 0.4))
 def test_no_ray_is_shorter_than_the_clearance(x: float, y: float, yaw: float, radius: float) -> None:
-    angles = np.linspace(0, 2 * np.pi, 24, endpoint=False)
-    rays = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    place, heading = np.array([[x, y]]), np.array([[np.cos(yaw), np.sin(yaw)]])
-    things = np.array([[[x + 1.0, y, radius], [x, y - 0.8, radius]]])
-    assert scan(place, heading, rays, things, 3.0).min() >= clearance(place, things, 3.0)[0] - 1e-9
+    lidar = Lidar(np.linspace(0, 2 * np.pi, 24, endpoint=False), max_rows=1, max_things=2)
+    place, heading = np.array([x + 1j * y]), np.array([np.exp(1j * yaw)])
+    two = things([(x + 1.0, y, radius), (x, y - 0.8, radius)])
+    assert lidar.scan(place, heading, *two, 3.0).min() >= clearance(place, *two, 3.0)[0] - 1e-5
 
 
 @pytest.mark.parametrize("task", ["mobile_goal", "mobile_follow"])
@@ -67,10 +71,10 @@ def test_ranges_agree_with_the_physics_rays_to_a_millimetre(task: str) -> None:
         for _ in range(5):
             obs = env.step(rng.uniform(-1, 1, (40, 2)).astype(np.float32))[0]
         heading = sim.base.heading(slice(None))
-        yaw = np.arctan2(heading[:, 1], heading[:, 0])[:, None] + sim.robot.ray_angles_rad
+        yaw = np.angle(heading)[:, None] + sim.robot.ray_angles_rad
         towards = np.stack([np.cos(yaw), np.sin(yaw), np.zeros_like(yaw)], axis=2)
         height = np.full((40, 1), lidar.height_m)
-        start = np.concatenate([sim.base.position(slice(None)), height], axis=1)
+        start = np.concatenate([to_xy(sim.base.position), height], axis=1)
         body = sim.model.body("mobile/base").id
         distance, _ = sim.batch.ray(start[:, None].repeat(lidar.rays, 1), towards, groups, True, body)
         expected = np.minimum(np.where(distance < 0, np.inf, distance), lidar.max_range_m)

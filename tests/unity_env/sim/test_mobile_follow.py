@@ -6,13 +6,14 @@ import pytest
 from tests.helpers import make_rows, sim_of
 from unity_env import UnityVectorEnv
 from unity_env.sim.env import SimEnv
+from unity_env.sim.plane import to_xy
 from unity_env.sim.tasks.mobile_follow import MobileFollow
 from unity_env.sim.tasks.walker import Gait, Walkers
 
 STEPS = 500
 DT = 0.04
 GAIT = Gait(2.4, 0.5, 2.0, 1.5, (0.5, 2.0), (0.6, 1.2))
-NOBODY = np.full((30, 2), 99.0)
+NOBODY = np.full(30, 99.0 + 99.0j)
 
 
 def task_of(env: UnityVectorEnv) -> MobileFollow:
@@ -30,8 +31,8 @@ def walk() -> tuple[np.ndarray, np.ndarray]:
     positions, yaws = [], []
     for _ in range(STEPS):
         people.step(NOBODY)
-        positions.append(people.position(slice(None)).copy())
-        yaws.append(people.yaw(slice(None)).copy())
+        positions.append(to_xy(people.position).copy())
+        yaws.append(np.angle(people.ahead))
     return np.array(positions), np.array(yaws)
 
 
@@ -70,7 +71,7 @@ def test_without_pauses_nobody_stands_for_long() -> None:
     longest = np.zeros(5)
     for _ in range(STEPS):
         people.step(NOBODY[:5])
-        still = np.where(np.hypot(*people.velocity(slice(None)).T) == 0, still + 1, 0)
+        still = np.where(people.velocity == 0, still + 1, 0)
         longest = np.maximum(longest, still)
     assert longest.max() * DT < 1.2  # half a turn on the spot
 
@@ -78,13 +79,13 @@ def test_without_pauses_nobody_stands_for_long() -> None:
 def test_a_person_does_not_walk_into_somebody() -> None:
     people = Walkers(1, GAIT, DT)
     people.start(0, np.random.default_rng(0), 1.0, 0.0)
-    people.memory["person_position"][:] = 0.0
-    people.memory["person_yaw"][:] = 0.0
+    people.position[:] = 0.0
+    people.ahead[:] = 1.0
     people.memory["person_legs"][0, :, :2] = [2.0, 0.0]
     people.memory["person_legs"][0, :, 2] = 1.0
     for _ in range(200):
-        people.step(np.array([[1.5, 0.0]]))
-    assert 0.5 < 1.5 - people.position(0)[0] < 0.8
+        people.step(np.array([1.5 + 0.0j]))
+    assert 0.5 < 1.5 - people.position[0].real < 0.8
 
 
 def test_the_persons_walk_depends_on_seed_row_and_episode_alone() -> None:
@@ -108,7 +109,7 @@ def test_the_person_of_the_picture_stands_where_the_sensors_say() -> None:
     for _ in range(40):
         *_, infos = env.step(np.zeros((5, 2), np.float32))
     task, signals = task_of(env), infos["signals"]
-    figure = task.batch.bind("mocap_pos")[:, task._person, :2]
+    figure = to_xy(task._figure)
     offset = figure - signals["position"]
     np.testing.assert_allclose(np.hypot(*offset.T), signals["person_distance"][:, 0], rtol=1e-5)
     bearing = np.arctan2(offset[:, 1], offset[:, 0]) - np.arctan2(signals["heading"][:, 1], signals["heading"][:, 0])

@@ -8,6 +8,7 @@ import pytest
 from tests.helpers import cli, make_rows, sampler, sim_of
 from unity_env import UnityVectorEnv
 from unity_env.sim.env import SimEnv
+from unity_env.sim.plane import to_xy
 from unity_env.sim.tasks.mobile_goal import MobileGoal
 from unity_env.sim.tasks.mobile_layout import Room
 
@@ -21,9 +22,9 @@ def task_of(env: UnityVectorEnv) -> MobileGoal:
     return task
 
 
-def goals_of(task: MobileGoal) -> np.ndarray:
-    goals: np.ndarray = task.batch.bind("mocap_pos")[:, task._goal, :2]
-    return goals
+def circles_of(task: MobileGoal) -> np.ndarray:
+    """The obstacles' x, y and radius, (rows, obstacles, 3), m."""
+    return np.concatenate([to_xy(task._centres), task.memory["obstacle_radius"][:, :, None]], axis=2)
 
 
 def used(circles: np.ndarray) -> np.ndarray:
@@ -39,7 +40,7 @@ def starts() -> MobileGoal:
 
 
 def test_starts_goals_and_obstacles_keep_apart(starts: MobileGoal) -> None:
-    bases, goals, every = starts.base.position(slice(None)), goals_of(starts), starts.circles(slice(None))
+    bases, goals, every = to_xy(starts.base.position), to_xy(starts._goal), circles_of(starts)
     for base, goal, circles in zip(bases, goals, every, strict=True):
         rest = used(circles)
         for point in (base, goal):
@@ -52,14 +53,14 @@ def test_starts_goals_and_obstacles_keep_apart(starts: MobileGoal) -> None:
 
 
 def test_starts_are_varied(starts: MobileGoal) -> None:
-    counts = [len(used(circles)) for circles in starts.circles(slice(None))]
+    counts = [len(used(circles)) for circles in circles_of(starts)]
     assert set(counts) == set(range(9))
-    radii = np.concatenate([used(circles)[:, 2] for circles in starts.circles(slice(None))])
+    radii = np.concatenate([used(circles)[:, 2] for circles in circles_of(starts)])
     assert (radii.min() >= 0.1, radii.max() <= 0.3, np.ptp(radii) > 0.18) == (True, True, True)
-    way = np.hypot(*(goals_of(starts) - starts.base.position(slice(None))).T)
+    way = np.abs(starts._goal - starts.base.position)
     assert way.min() >= 0.5
     assert way.max() > 4.5
-    assert np.abs(starts.base.heading(slice(None)).mean(axis=0)).max() < 0.15
+    assert np.abs(starts.base.heading(slice(None)).mean()) < 0.2
 
 
 def test_parameters_bound_goal_distance_and_obstacles() -> None:
@@ -68,9 +69,9 @@ def test_parameters_bound_goal_distance_and_obstacles() -> None:
     sim.reset()
     task = sim.task
     assert isinstance(task, MobileGoal)
-    way = np.hypot(*(goals_of(task) - task.base.position(slice(None))).T)
+    way = np.abs(task._goal - task.base.position)
     assert way.max() <= 1.0
-    rows = [used(circles) for circles in task.circles(slice(None))]
+    rows = [used(circles) for circles in circles_of(task)]
     assert max(len(row) for row in rows) == 2
     assert 0.4 < max(row[:, 2].max() for row in rows if len(row)) <= 0.5
 
@@ -113,8 +114,7 @@ def test_as_many_things_as_are_allowed_can_be_scattered(radius: float) -> None:
 def put_goal(env: UnityVectorEnv, row: int, distance: float) -> None:
     """Put a row's goal before its base, without obstacles."""
     task = task_of(env)
-    place = task.base.position(slice(None))[row] + distance * task.base.heading(slice(None))[row]
-    task.batch.bind("mocap_pos")[row, task._goal, :2] = place
+    task._goal[row] = task.base.position[row] + distance * task.base.heading(slice(None))[row]
 
 
 @pytest.mark.parametrize(("distance", "solved"), [(0.199, True), (0.201, False)])
@@ -136,8 +136,9 @@ def test_passing_the_goal_at_speed_is_no_success() -> None:
     env = make_rows("mobile_goal", 4)
     env.reset(seed=1)
     task = task_of(env)
-    task.batch.bind("mocap_pos")[:, task._obstacles] = task._parked
+    task._obstacle_pos[:] = task._parked
     task.base.place(np.arange(4), np.zeros((4, 3)))
+    task.batch.forward()
     put_goal(env, 0, 0.6)
     near = 0
     forward = np.tile(np.array([[0.6, 0.0]], np.float32), (4, 1))
@@ -151,10 +152,9 @@ def test_passing_the_goal_at_speed_is_no_success() -> None:
 def head_for(env: UnityVectorEnv, x: float, y: float, yaw: float) -> list[dict[str, Any]]:
     """Drive row 0 straight ahead from a place in a room with one obstacle at the origin, until its episode ends."""
     task = task_of(env)
-    mocap = task.batch.bind("mocap_pos")
-    mocap[0, task._obstacles] = task._parked
-    mocap[0, task._obstacles.start] = 0.0
-    mocap[0, task._goal] = [2.5, 2.5, 0.0]
+    task._obstacle_pos[0] = task._parked
+    task._obstacle_pos[0, 0] = 0.0
+    task._goal[0] = 2.5 + 2.5j
     task.memory["obstacle_radius"][0, 0] = 0.3
     task.base.place(np.array([0]), np.array([[x, y, yaw]]))
     seen: list[dict[str, Any]] = []
@@ -195,7 +195,7 @@ def test_what_is_sensed_agrees_with_itself() -> None:
         obs, *_, infos = env.step(action)
     signals = infos["signals"]
     lidar, distance, direction, forward, yaw_velocity, _ = np.split(obs, [24, 25, 27, 28, 29], axis=1)
-    offset = goals_of(task_of(env)) - signals["position"]
+    offset = to_xy(task_of(env)._goal) - signals["position"]
     np.testing.assert_allclose(distance[:, 0], np.hypot(*offset.T), rtol=1e-5)
     bearing = np.arctan2(offset[:, 1], offset[:, 0]) - np.arctan2(signals["heading"][:, 1], signals["heading"][:, 0])
     np.testing.assert_allclose(direction, np.stack([np.cos(bearing), np.sin(bearing)], axis=1), atol=1e-5)

@@ -1,13 +1,14 @@
 """What tasks of an arm with moving fingers have in common: its state in a batch of scenes, read and written."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from mujoco.batch import Batch
 
 from unity_env.sim.description import ArmDescription
 from unity_env.sim.model.gripper import FINGERS
-from unity_env.sim.tasks.task import ALL_ROWS, Rows
+from unity_env.sim.tasks.task import Rows
 
 Array = np.ndarray
 
@@ -34,10 +35,10 @@ class ArmInScene:
         self._drives = _run([model.actuator(actuator).id for actuator in [*joints, f"{name}/gripper"]])
         self._sensed = _run([model.sensor(finger).adr[0] + i for finger in fingers for i in range(3)])
         self.origin = np.array(model.body(f"{name}/base").pos)
-        self._tip = model.site(f"{name}/tool_tip").id
         self._pos, self._vel, self._control = batch.bind("qpos"), batch.bind("qvel"), batch.bind("ctrl")
         self._torque, self._sensors = batch.bind("qfrc_actuator"), batch.bind("sensordata")
-        self._site_pos, self._site_mat = batch.bind("site_xpos"), batch.bind("site_xmat")
+        tip = model.site(f"{name}/tool_tip").id
+        self._tip_pos, self._tip_mat = batch.bind("site_xpos")[:, tip], batch.bind("site_xmat")[:, tip]
         self._force_range = robot.components["finger_force"].limit
         gripper = self.robot.gripper
         self._scale = np.append(self.robot.joint_array("max_velocity_rad_s"), gripper.stroke_m / 2.0)
@@ -54,45 +55,51 @@ class ArmInScene:
         """Turn commands in [-1, 1], (num_rows, joints + 1), into joint velocities and a finger position."""
         self._control[:, self._drives] = command * self._scale + self._offset
 
-    def tool_pos(self, rows: Rows = ALL_ROWS) -> Array:
-        """Return where the tool tip is, (rows, 3), m, in the frame of the arm's base."""
-        pos: Array = self._site_pos[rows, self._tip] - self.origin
-        return pos
+    def hand(self, rows: Rows) -> "Hand":
+        """Measure the hand."""
+        rotation = self._tip_mat[rows].reshape(-1, 3, 3)
+        axis, contact = rotation @ self._axis, self._sensors[rows, self._sensed]
+        pressing = (contact.reshape(-1, 2, 3) @ axis[:, :, None])[:, :, 0] * self._inwards
+        least, most = self._force_range
+        return Hand(
+            pos=self._tip_pos[rows] - self.origin,
+            rotation=rotation,
+            axis=axis,
+            touches=np.vecdot(contact, contact) > 0.0,
+            pressing=np.minimum(np.maximum(pressing, least), most),
+        )
 
-    def tool_rotation(self, rows: Rows = ALL_ROWS) -> Array:
-        """Return the tool's axes as columns, (rows, 3, 3)."""
-        axes: Array = self._site_mat[rows, self._tip].reshape(-1, 3, 3)
-        return axes
-
-    def contact_forces(self, rows: Rows = ALL_ROWS) -> Array:
-        """Return what each finger exerts on the sensed body, world frame, (rows, 2, 3), N."""
-        force: Array = self._sensors[rows, self._sensed].reshape(-1, 2, 3)
-        return force
-
-    def closing_axis(self, rows: Rows = ALL_ROWS) -> Array:
-        """Return the gripper's axis in the room, (rows, 3)."""
-        axis: Array = self.tool_rotation(rows) @ self._axis
-        return axis
-
-    def finger_force(self, rows: Rows = ALL_ROWS) -> Array:
-        """Return how hard each finger presses inwards, along the gripper's axis, (rows, 2), N, within its range."""
-        along = (self.contact_forces(rows) @ self.closing_axis(rows)[:, :, None])[:, :, 0]
-        inward: Array = np.clip(along * self._inwards, *self._force_range)
-        return inward
-
-    def components(self, rows: Rows) -> dict[str, Array]:
+    def components(self, rows: Rows, hand: "Hand") -> dict[str, Array]:
         """Measure the arm itself: component name -> (rows, size)."""
-        rotation = self.tool_rotation(rows)
+        fingers = self._pos[rows, self.finger_qpos]
         return {
             "joint_pos": self._pos[rows, self.qpos],
             "joint_vel": self._vel[rows, self.qvel],
             "joint_torque": self._torque[rows, self.qvel],
-            "tool_pos": self.tool_pos(rows),
-            "tool_axis": rotation[:, :, 2],
-            "tool_down": -rotation[:, 2, 2:],
-            "finger_opening": self._pos[rows, self.finger_qpos].sum(axis=1, keepdims=True),
-            "finger_force": self.finger_force(rows),
+            "tool_pos": hand.pos,
+            "tool_axis": hand.rotation[:, :, 2],
+            "tool_down": -hand.rotation[:, 2, 2:],
+            "finger_opening": fingers[:, :1] + fingers[:, 1:],
+            "finger_force": hand.pressing,
         }
+
+
+class Hand(NamedTuple):
+    """A gripper's state in some rows.
+
+    Attributes:
+        pos: of the tool tip, in the frame of the arm's base, (rows, 3), m.
+        rotation: the tool's axes as columns, (rows, 3, 3).
+        axis: along which the fingers move, in the room, (rows, 3).
+        touches: whether a finger touches the sensed body, (rows,) bool.
+        pressing: how hard each finger presses inwards, within its range, (rows, 2), N.
+    """
+
+    pos: Array
+    rotation: Array
+    axis: Array
+    touches: Array
+    pressing: Array
 
 
 def _run(indices: Sequence[int]) -> slice:

@@ -10,12 +10,14 @@ from unity_env.sim.description import load_description
 from unity_env.sim.model.arm import add_arm
 from unity_env.sim.model.gripper import add_finger_sensors
 from unity_env.sim.model.scene import add_cube, add_disc, add_table, new_scene
+from unity_env.sim.plane import to_complex
 from unity_env.sim.tasks.arm_parts import ArmInScene
 from unity_env.sim.tasks.cube import CubeInScene, GraspNumbers
-from unity_env.sim.tasks.task import ALL_ROWS, Episode, Rows, Task, View
+from unity_env.sim.tasks.task import Episode, Measured, Rows, Task, View
 
 Array = np.ndarray
 CUBE = "cube"
+_HALF_UP = np.array([0.0, 0.0, 0.5])
 
 
 class Parameters(GraspNumbers):
@@ -37,12 +39,15 @@ class ArmPickPlace(Task):
         self.arm = ArmInScene(load_description("arm"), self.batch)
         self.parameters = Parameters.model_validate(self.role.task.parameters)
         self.cube = CubeInScene(CUBE, self.batch, self.arm, self.parameters)
-        self._goal_id = self.model.body("goal").mocapid[0]
-        self._mocap_pos = self.batch.bind("mocap_pos")
+        self._goal_pos = self.batch.bind("mocap_pos")[:, self.model.body("goal").mocapid[0]]
         self._period_s = self.role.control.period_s
         self._hold_steps = int(np.ceil(self.parameters.hold_s / self._period_s))
-        self._size = np.full(num_rows, self.role.task.environment_parameters["cube_size"].default)
-        self.memory = {"lifted": np.zeros(num_rows, dtype=bool), "held_steps": np.zeros(num_rows, dtype=np.int64)}
+        self._size = np.full((num_rows, 1), self.role.task.environment_parameters["cube_size"].default)
+        self.memory = {
+            "lifted": np.zeros(num_rows, dtype=bool),
+            "placed": np.zeros(num_rows, dtype=bool),
+            "held_steps": np.zeros(num_rows, dtype=np.int64),
+        }
 
     def build(self) -> mujoco.MjSpec:
         """Put the arm on its table, with a cube and a disc that marks the goal."""
@@ -59,7 +64,7 @@ class ArmPickPlace(Task):
     def vary(self, rows: Array, parameters: Mapping[str, Array]) -> None:
         """Give the rows' cubes their size and mass."""
         size, mass = parameters["cube_size"][rows], parameters["cube_mass"][rows]
-        self._size[rows] = size
+        self._size[rows, 0] = size
         own = self.role.task.environment_parameters
         varied = (size != own["cube_size"].default).any() or (mass != own["cube_mass"].default).any()
         if not (varied or self.batch.expanded("geom_size") is not None):
@@ -80,7 +85,7 @@ class ArmPickPlace(Task):
             joint_starts.append(joint_pos)
             half_size = 0.5 * episode.parameters["cube_size"]
             self.cube.place(row, np.array([*cube, half_size]), yaw)
-            self._mocap_pos[row, self._goal_id] = (*goal, 0.0)
+            self._goal_pos[row] = (*goal, 0.0)
         self.arm.start(rows, np.array(joint_starts))
         for remembered in self.memory.values():
             remembered[rows] = 0
@@ -100,38 +105,37 @@ class ArmPickPlace(Task):
         """Command joint velocities and the gap of the fingers."""
         self.arm.act(commands[self.role.behavior])
 
-    def after_physics(self) -> Array:
+    def measure(self, rows: Rows) -> Measured:
+        """Measure the components of robots/arm.yaml that arm_pick_place uses."""
+        size = self._size[rows]
+        goal = self._goal_pos[rows] + size * _HALF_UP
+        hand = self.arm.hand(rows)
+        return {self.role.behavior: self.arm.components(rows, hand) | self.cube.measure(rows, hand, size, goal)}
+
+    def judge(self, measured: Measured) -> Array:
         """Remember whether the cube was lifted and how long it has lain placed; tell whose episode has ended."""
-        cube = self.cube.state(ALL_ROWS, *self._size_and_goal(ALL_ROWS))
-        lifted, held = self.memory["lifted"], self.memory["held_steps"]
-        lifted |= (cube["grasped"][:, 0] > 0) & (cube["cube_height"][:, 0] >= self.parameters.lift_m)
-        still = np.einsum("ij,ij->i", cube["cube_vel"], cube["cube_vel"]) <= self.parameters.still_m_s**2
+        cube, numbers, memory = measured[self.role.behavior], self.parameters, self.memory
+        lifted, placed, held = memory["lifted"], memory["placed"], memory["held_steps"]
+        lifted |= (cube["grasped"] & (cube["cube_height"] >= numbers.lift_m))[:, 0]
+        np.logical_and(lifted, cube["cube_goal_distance"][:, 0] <= numbers.goal_tolerance_m, out=placed)
+        still = np.vecdot(cube["cube_vel"], cube["cube_vel"]) <= numbers.still_m_s**2
         held += 1
-        held *= still & lifted & self._at_goal(cube) & (cube["released"][:, 0] > 0)
-        out_of_reach = np.hypot(*cube["cube_pos"][:, :2].T) > self.parameters.out_of_reach_m
+        held *= still & placed & cube["released"][:, 0]
+        out_of_reach = np.abs(to_complex(cube["cube_pos"][:, :2])) > numbers.out_of_reach_m
         ended: Array = out_of_reach | (held >= self._hold_steps)
         return ended
+
+    def remembered(self, rows: Rows) -> Measured:
+        """Tell what has become of the cube in the episode."""
+        memory = self.memory
+        return {
+            self.role.behavior: {
+                "lifted": memory["lifted"][rows, None],
+                "placed": memory["placed"][rows, None],
+                "hold_time": memory["held_steps"][rows, None] * self._period_s,
+            }
+        }
 
     def success(self) -> dict[str, Array]:
         """Placed, at rest and released for `hold_s`."""
         return {self.role.behavior: self.memory["held_steps"] >= self._hold_steps}
-
-    def components(self, rows: Rows) -> dict[str, dict[str, Array]]:
-        """Measure the components of robots/arm.yaml that arm_pick_place uses."""
-        cube = self.cube.components(rows, *self._size_and_goal(rows))
-        lifted = self.memory["lifted"][rows]
-        remembered = {
-            "lifted": lifted[:, None],
-            "placed": (lifted & self._at_goal(cube))[:, None],
-            "hold_time": self.memory["held_steps"][rows, None] * self._period_s,
-        }
-        return {self.role.behavior: self.arm.components(rows) | cube | remembered}
-
-    def _at_goal(self, cube: Mapping[str, Array]) -> Array:
-        at_goal: Array = cube["cube_goal_distance"][:, 0] <= self.parameters.goal_tolerance_m
-        return at_goal
-
-    def _size_and_goal(self, rows: Rows) -> tuple[Array, Array]:
-        """Return the cubes' edges, (rows, 1), and where their centres should be, (rows, 3), m."""
-        size = self._size[rows, None]
-        return size, self._mocap_pos[rows, self._goal_id] + 0.5 * size * (0.0, 0.0, 1.0)

@@ -10,7 +10,7 @@ import numpy as np
 from unity_env.sim.description import Interval, Strict, load_description
 from unity_env.sim.model.arm import add_arm
 from unity_env.sim.model.scene import add_marker, add_table, new_scene
-from unity_env.sim.tasks.task import Episode, Rows, Task, View
+from unity_env.sim.tasks.task import Episode, Measured, Rows, Task, View
 
 
 class Parameters(Strict):
@@ -40,10 +40,11 @@ class ArmReach(Task):
         self._joint_vel = self.batch.bind("qvel")
         self._control = self.batch.bind("ctrl")
         self._torque = self.batch.bind("qfrc_actuator")
-        self._site_pos = self.batch.bind("site_xpos")
-        self._goal_pos = self.batch.bind("mocap_pos")
+        self._tool_pos = self.batch.bind("site_xpos")[:, self._tip_id]
+        self._goal_pos = self.batch.bind("mocap_pos")[:, 0]
         self._max_velocity = self.robot.joint_array("max_velocity_rad_s")
-        self._hold_steps = int(np.ceil(self.parameters.hold_s / self.robot.control.period_s))
+        self._period_s = self.robot.control.period_s
+        self._hold_steps = int(np.ceil(self.parameters.hold_s / self._period_s))
         self.memory = {"held_steps": np.zeros(num_rows, dtype=np.int64)}
 
     def build(self) -> mujoco.MjSpec:
@@ -63,7 +64,7 @@ class ArmReach(Task):
         """Start near the home pose, at rest, with a reachable goal."""
         starts = [self._start(episode) for episode in episodes]
         self._joint_pos[rows] = [joint_pos for joint_pos, _ in starts]
-        self._goal_pos[rows, 0] = [goal_pos for _, goal_pos in starts]
+        self._goal_pos[rows] = [goal_pos for _, goal_pos in starts]
         for remembered in self.memory.values():
             remembered[rows] = 0
 
@@ -103,23 +104,9 @@ class ArmReach(Task):
         """Command joint velocities, a fraction of each joint's limit."""
         np.multiply(commands[self.role.behavior], self._max_velocity, out=self._control)
 
-    def after_physics(self) -> np.ndarray:
-        """Count how long the tip has stayed at the goal; success ends the episode."""
-        error = self._goal_pos[:, 0] - self._site_pos[:, self._tip_id]
-        near = np.einsum("ij,ij->i", error, error) <= self.parameters.goal_tolerance_m**2
-        held = self.memory["held_steps"]
-        held += 1
-        held *= near
-        return held >= self._hold_steps
-
-    def success(self) -> dict[str, np.ndarray]:
-        """Held for `hold_s`."""
-        return {self.role.behavior: self.memory["held_steps"] >= self._hold_steps}
-
-    def components(self, rows: Rows) -> dict[str, dict[str, np.ndarray]]:
+    def measure(self, rows: Rows) -> Measured:
         """Measure the components of robots/arm.yaml that arm_reach uses."""
-        tool_pos = self._site_pos[rows, self._tip_id]
-        goal_pos = self._goal_pos[rows, 0]
+        tool_pos, goal_pos = self._tool_pos[rows], self._goal_pos[rows]
         goal_error = goal_pos - tool_pos
         measured = {
             "joint_pos": self._joint_pos[rows],
@@ -128,7 +115,22 @@ class ArmReach(Task):
             "tool_pos": tool_pos,
             "goal_pos": goal_pos,
             "goal_error": goal_error,
-            "goal_distance": np.sqrt(np.einsum("ij,ij->i", goal_error, goal_error))[:, None],
-            "hold_time": self.memory["held_steps"][rows, None] * self.robot.control.period_s,
+            "goal_distance": np.sqrt(np.vecdot(goal_error, goal_error))[:, None],
         }
         return {self.role.behavior: measured}
+
+    def judge(self, measured: Measured) -> np.ndarray:
+        """Count how long the tip has stayed at the goal; success ends the episode."""
+        near = measured[self.role.behavior]["goal_distance"][:, 0] <= self.parameters.goal_tolerance_m
+        held = self.memory["held_steps"]
+        held += 1
+        held *= near
+        return held >= self._hold_steps
+
+    def remembered(self, rows: Rows) -> Measured:
+        """Tell for how long the tip has stayed at the goal."""
+        return {self.role.behavior: {"hold_time": self.memory["held_steps"][rows, None] * self._period_s}}
+
+    def success(self) -> dict[str, np.ndarray]:
+        """Held for `hold_s`."""
+        return {self.role.behavior: self.memory["held_steps"] >= self._hold_steps}

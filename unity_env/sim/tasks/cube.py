@@ -6,10 +6,12 @@ import numpy as np
 from mujoco.batch import Batch
 
 from unity_env.sim.description import Interval, Strict
-from unity_env.sim.tasks.arm_parts import ArmInScene
+from unity_env.sim.plane import to_complex, to_xy
+from unity_env.sim.tasks.arm_parts import ArmInScene, Hand
 from unity_env.sim.tasks.task import Rows
 
 Array = np.ndarray
+_NEXT = np.array([1, 2, 0])  # axis of a cube
 
 
 class GraspNumbers(Strict):
@@ -65,58 +67,42 @@ class CubeInScene:
         self._arm, self._numbers = arm, numbers
         joint = model.joint(name)
         self.qpos = int(joint.qposadr[0]) + np.arange(7)
-        self._qvel = slice(int(joint.dofadr[0]), int(joint.dofadr[0]) + 3)
         self.body_id, self.geom_id = model.body(name).id, model.geom(name).id
-        self._pos, self._vel = batch.bind("qpos"), batch.bind("qvel")
-        self._body_pos, self._body_mat = batch.bind("xpos"), batch.bind("xmat")
+        first = int(joint.dofadr[0])
+        self._pos, self._vel = batch.bind("qpos"), batch.bind("qvel")[:, first : first + 3]
+        self._body_pos, self._body_mat = batch.bind("xpos")[:, self.body_id], batch.bind("xmat")[:, self.body_id]
 
     def place(self, row: int, pos: Array, yaw: float) -> None:
         """Let the cube of a row lie at `pos`, (3,), m, turned about the vertical by `yaw`, rad."""
         turn = (np.cos(0.5 * yaw), 0.0, 0.0, np.sin(0.5 * yaw))
         self._pos[row, self.qpos] = (*(pos + self._arm.origin), *turn)
 
-    def pos(self, rows: Rows) -> Array:
-        """Return the cube's centre, (rows, 3), m."""
-        centre: Array = self._body_pos[rows, self.body_id] - self._arm.origin
-        return centre
-
-    def vel(self, rows: Rows) -> Array:
-        """Return the velocity of the cube's centre, (rows, 3), m/s."""
-        velocity: Array = self._vel[rows, self._qvel]
-        return velocity
-
-    def state(self, rows: Rows, size: Array, goal: Array) -> dict[str, Array]:
-        """Measure what decides about an episode; arguments as those of `components`."""
-        arm, pos = self._arm, self.pos(rows)
-        tool_cube_distance, goal_cube = _length(pos - arm.tool_pos(rows)), goal - pos
-        forces = arm.contact_forces(rows)
-        untouched = np.einsum("nfk,nfk->n", forces, forces) == 0.0
-        return {
-            "cube_pos": pos,
-            "cube_vel": self.vel(rows),
-            "cube_height": pos[:, 2:] - 0.5 * size,
-            "goal_cube": goal_cube,
-            "tool_cube_distance": tool_cube_distance,
-            "cube_goal_distance": _length(goal_cube),
-            "grasped": (arm.finger_force(rows) >= self._numbers.grip_n).all(axis=1, keepdims=True),
-            "released": untouched[:, None] & (tool_cube_distance >= self._numbers.release_m),
-        }
-
-    def components(self, rows: Rows, size: Array, goal: Array) -> dict[str, Array]:
-        """Measure all that sensors carry of the cube.
+    def measure(self, rows: Rows, hand: Hand, size: Array, goal: Array) -> dict[str, Array]:
+        """Measure all that sensors carry of the cube, and what decides about an episode.
 
         Args:
             rows: which.
+            hand: theirs.
             size: length of its edges, (rows, 1), m.
             goal: where its centre should be, (rows, 3), m.
         """
-        arm, state = self._arm, self.state(rows, size, goal)
-        tool_cube = state["cube_pos"] - arm.tool_pos(rows)
-        turned = self._body_mat[rows, self.body_id].reshape(-1, 3, 3)
-        return state | {
+        pos = self._body_pos[rows] - self._arm.origin
+        tool_cube, goal_cube = pos - hand.pos, goal - pos
+        tool_cube_distance = _length(tool_cube)
+        clear = tool_cube_distance >= self._numbers.release_m
+        grip = np.minimum(hand.pressing[:, :1], hand.pressing[:, 1:])
+        return {
+            "cube_pos": pos,
+            "cube_vel": self._vel[rows],
+            "cube_height": pos[:, 2:] - 0.5 * size,
             "cube_size": size,
-            "cube_tool": (tool_cube[:, None] @ arm.tool_rotation(rows))[:, 0],
-            "cube_turn": turn_between(arm.closing_axis(rows), turned),
+            "cube_tool": (tool_cube[:, None] @ hand.rotation)[:, 0],
+            "cube_turn": turn_between(hand.axis, self._body_mat[rows].reshape(-1, 3, 3)),
+            "goal_cube": goal_cube,
+            "tool_cube_distance": tool_cube_distance,
+            "cube_goal_distance": _length(goal_cube),
+            "grasped": grip >= self._numbers.grip_n,
+            "released": clear & ~hand.touches[:, None],
         }
 
 
@@ -127,13 +113,14 @@ def turn_between(axis: Array, cube: Array) -> Array:
         axis: (N, 3).
         cube: the cube's axes as columns, (N, 3, 3); the most upright one is left out.
     """
-    rows = np.arange(len(cube))
     upright = np.abs(cube[:, 2]).argmax(axis=1)
-    side = cube[rows, :, (upright + 1) % 3]
-    turn = 4.0 * (np.arctan2(side[:, 1], side[:, 0]) - np.arctan2(axis[:, 1], axis[:, 0]))
-    return np.stack([np.sin(turn), np.cos(turn)], axis=1)
+    side = cube[np.arange(len(cube)), :, _NEXT[upright]]
+    turn = to_complex(side[:, :2]) * to_complex(axis[:, :2]).conj()
+    turn /= np.maximum(np.abs(turn), 1e-9)
+    four_times = np.square(np.square(turn))
+    return to_xy(1j * four_times.conj())
 
 
 def _length(vectors: Array) -> Array:
-    length: Array = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))[:, None]
+    length: Array = np.sqrt(np.vecdot(vectors, vectors))[:, None]
     return length

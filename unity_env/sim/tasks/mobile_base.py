@@ -4,9 +4,9 @@ import numpy as np
 from mujoco.batch import Batch
 
 from unity_env.sim.description import MobileDescription
-from unity_env.sim.lidar import clearance, scan
+from unity_env.sim.lidar import Lidar, clearance
 from unity_env.sim.model.mobile import SIDES
-from unity_env.sim.plane import to_complex, to_xy
+from unity_env.sim.plane import polar, to_complex, to_xy
 from unity_env.sim.tasks.task import Rows
 
 Array = np.ndarray
@@ -18,24 +18,31 @@ class MobileBase:
     Args:
         batch: the simulations.
         robot: the robot's description.
+        things: round ones in the room, that its lidar sees.
+
+    Attributes:
+        position: where it stands, (num_rows,) complex, m; lives with the batch.
+        velocity: over the ground, in the room's frame, (num_rows,) complex, m/s; likewise.
     """
 
-    def __init__(self, batch: Batch, robot: MobileDescription) -> None:
+    def __init__(self, batch: Batch, robot: MobileDescription, things: int) -> None:
         model = batch.get_model(0)
         self.robot = robot
+        self._lidar = Lidar(robot.ray_angles_rad, batch.nsim, things)
+        qpos, qvel, control = batch.bind("qpos"), batch.bind("qvel"), batch.bind("ctrl")
         root = model.joint(f"{robot.name}/base")
-        wheels = [model.joint(f"{robot.name}/{side}_wheel") for side in SIDES]
-        self._qpos, self._qvel, self._ctrl = batch.bind("qpos"), batch.bind("qvel"), batch.bind("ctrl")
-        self._force, self._sensors = batch.bind("actuator_force"), batch.bind("sensordata")
-        self._pose, self._twist = int(root.qposadr[0]), int(root.dofadr[0])
-        first, second = (int(wheel.dofadr[0]) for wheel in wheels)
+        pose, twist = int(root.qposadr[0]), int(root.dofadr[0])
+        self._pose = qpos[:, pose : pose + 7]
+        self._xy, self._yaw_velocity = qpos[:, pose : pose + 2], qvel[:, twist + 5 : twist + 6]
+        self.position, self.velocity = to_complex(self._xy), to_complex(qvel[:, twist : twist + 2])
+        self._forward = batch.bind("xmat")[:, model.body(f"{robot.name}/base").id, 0:6:3]
+        first, second = (int(model.joint(f"{robot.name}/{side}_wheel").dofadr[0]) for side in SIDES)
         assert second == first + 1
-        self._wheels = slice(first, first + 2)
+        self._wheel_velocity = qvel[:, first : first + 2]
         drive = model.actuator(f"{robot.name}/{SIDES[0]}_wheel").id
-        self._drives = slice(drive, drive + 2)
-        self._bumper = int(model.sensor(f"{robot.name}/collision").adr[0])
+        self._control, self._torque = control[:, drive : drive + 2], batch.bind("actuator_force")[:, drive : drive + 2]
+        self._bumper = batch.bind("sensordata")[:, int(model.sensor(f"{robot.name}/collision").adr[0])]
         self._command_to_wheels = robot.action_scale("velocity_target")[:, None] * robot.wheel_map
-        self._rays = np.stack([np.cos(robot.ray_angles_rad), np.sin(robot.ray_angles_rad)], axis=1)
 
     def place(self, rows: Array, starts: Array) -> None:
         """Let the base stand still on the floor.
@@ -44,76 +51,61 @@ class MobileBase:
             rows: which, (n,).
             starts: x, y and yaw, (n, 3), m and rad.
         """
-        pose, yaw = self._pose, starts[:, 2]
-        self._qpos[rows, pose : pose + 2] = starts[:, :2]
-        self._qpos[rows, pose + 3] = np.cos(yaw / 2.0)
-        self._qpos[rows, pose + 6] = np.sin(yaw / 2.0)
+        half_yaw = starts[:, 2] / 2.0
+        self._xy[rows] = starts[:, :2]
+        self._pose[rows, 3] = np.cos(half_yaw)
+        self._pose[rows, 6] = np.sin(half_yaw)
 
     def act(self, command: Array) -> None:
         """Turn forward and yaw velocity, fractions of their maxima, (N, 2), into wheel velocities."""
-        np.matmul(command, self._command_to_wheels, out=self._ctrl[:, self._drives])
-
-    def position(self, rows: Rows) -> Array:
-        """Return where the base stands, (n, 2), m."""
-        position: Array = self._qpos[rows, self._pose : self._pose + 2]
-        return position
+        np.matmul(command, self._command_to_wheels, out=self._control)
 
     def heading(self, rows: Rows) -> Array:
-        """Return cosine and sine of the base's yaw, (n, 2)."""
-        turn = self._qpos[rows, self._pose + 3 : self._pose + 7]  # the quaternion w, x, y, z
-        ahead = np.square(turn[:, 0] + 1j * turn[:, 3]) + np.square(to_complex(turn[:, 1:3]))
-        return to_xy(ahead / np.abs(ahead))
-
-    def velocity(self, rows: Rows, heading: Array) -> Array:
-        """Return forward and sideways velocity, (n, 2), m/s."""
-        return turned_back(self._qvel[rows, self._twist : self._twist + 2], heading)
-
-    def speed_squared(self) -> Array:
-        """Return the square of the velocity over the ground, (N,), m^2/s^2."""
-        velocity = self._qvel[:, self._twist : self._twist + 2]
-        squared: Array = np.einsum("ij,ij->i", velocity, velocity)
-        return squared
+        """Return the direction of the base, unit complex numbers, (n,)."""
+        ahead = to_complex(np.ascontiguousarray(self._forward[rows]))
+        heading: Array = ahead / np.abs(ahead)
+        return heading
 
     def collided(self) -> Array:
         """Tell where the chassis touches something, (N,) bool."""
-        touched: Array = self._sensors[:, self._bumper] > 0.0
+        touched: Array = self._bumper > 0.0
         return touched
 
     def own_components(self, rows: Rows, heading: Array) -> dict[str, Array]:
         """Measure the components that need nothing but the robot itself."""
-        velocity = self.velocity(rows, heading)
+        velocity = to_xy(self.velocity[rows] * heading.conj())
         return {
-            "position": self.position(rows),
-            "heading": heading,
+            "position": self._xy[rows],
+            "heading": to_xy(heading),
             "forward_velocity": velocity[:, :1],
             "sideways_velocity": velocity[:, 1:],
-            "yaw_velocity": self._qvel[rows, self._twist + 5, None],
-            "wheel_velocity": self._qvel[rows, self._wheels],
-            "wheel_torque": self._force[rows, self._drives],
+            "yaw_velocity": self._yaw_velocity[rows],
+            "wheel_velocity": self._wheel_velocity[rows],
+            "wheel_torque": self._torque[rows],
         }
 
-    def room_components(self, position: Array, heading: Array, circles: Array, half_width_m: float) -> dict[str, Array]:
-        """Measure lidar, nearness and clearance in a square room; arguments as in `unity_env.sim.lidar.scan`."""
-        radius = self.robot.chassis.radius_m
-        ranges = scan(position, heading, self._rays, circles, half_width_m)
+    def room_components(
+        self, rows: Rows, heading: Array, centres: Array, radii: Array, half_width_m: float
+    ) -> dict[str, Array]:
+        """Measure lidar, nearness and clearance in a square room; arguments as in `unity_env.sim.lidar.Lidar.scan`."""
+        position, radius = self.position[rows], self.robot.chassis.radius_m
+        ranges = self._lidar.scan(position, heading, centres, radii, half_width_m)
         lidar = np.minimum(ranges, self.robot.lidar.max_range_m)
-        free = clearance(position, circles, half_width_m) - radius
+        free = clearance(position, centres, radii, half_width_m) - radius
         return {"lidar": lidar, "nearness": radius / lidar, "clearance": free[:, None]}
 
+    def components_of(self, name: str, place: Array | complex, rows: Rows, heading: Array) -> dict[str, Array]:
+        """Measure distance, direction and bearing of somewhere: of `goal`, say, as goal_distance and so on.
 
-def turned_back(vector: Array, heading: Array) -> Array:
-    """Express vectors of the room, (n, 2), in frames of the given headings, cosine and sine, (n, 2)."""
-    return to_xy(to_complex(vector) * to_complex(heading).conj())
-
-
-def polar(offset: Array, heading: Array) -> tuple[Array, Array]:
-    """Return distance, (n, 1), m, and direction in the base frame, cosine and sine, (n, 2), of points.
-
-    Args:
-        offset: from the base, in the room's frame, (n, 2), m.
-        heading: of the base, (n, 2).
-    """
-    away = to_complex(offset)
-    distance = np.abs(away)
-    direction = away * to_complex(heading).conj() / np.maximum(distance, 1e-9)
-    return distance[:, None], to_xy(direction)
+        Args:
+            name: of what is there.
+            place: where, (n,) complex or the same for all, m.
+            rows: the bases'.
+            heading: theirs.
+        """
+        distance, direction = polar(place - self.position[rows], heading)
+        return {
+            f"{name}_distance": distance[:, None],
+            f"{name}_direction": to_xy(direction),
+            f"{name}_bearing": np.arctan2(direction.imag, direction.real)[:, None],
+        }

@@ -1,5 +1,6 @@
 """mobile_follow: keep near a walking person, facing them."""
 
+import math
 from collections.abc import Iterable, Mapping
 
 import mujoco
@@ -9,8 +10,9 @@ from unity_env.sim.description import Interval, Strict, load_description
 from unity_env.sim.model.mobile import add_mobile
 from unity_env.sim.model.room import add_person, add_room, mocaps_named
 from unity_env.sim.model.scene import new_scene
-from unity_env.sim.tasks.mobile_base import MobileBase, polar, turned_back
-from unity_env.sim.tasks.task import Episode, Rows, Task, View
+from unity_env.sim.plane import to_complex, to_xy
+from unity_env.sim.tasks.mobile_base import MobileBase
+from unity_env.sim.tasks.task import ALL_ROWS, Episode, Measured, Rows, Task, View
 from unity_env.sim.tasks.walker import Gait, Walkers
 
 Array = np.ndarray
@@ -58,10 +60,13 @@ class MobileFollow(Task):
         (self.role,) = self.roles
         period_s = self.robot.control.period_s
         self._episode_steps = round(self.role.task.episode_s / period_s)
-        self.base = MobileBase(self.batch, self.robot)
+        self.base = MobileBase(self.batch, self.robot, things=1)
         self.person = Walkers(num_rows, self.parameters.gait, period_s)
-        self._person = mocaps_named(self.model, "person").start
-        self._mocap_pos, self._mocap_quat = self.batch.bind("mocap_pos"), self.batch.bind("mocap_quat")
+        self._radii = np.array([[self.parameters.person_radius_m]])
+        self._least_cosine = math.cos(self.parameters.bearing_rad)
+        figure = mocaps_named(self.model, "person").start
+        self._figure = to_complex(self.batch.bind("mocap_pos")[:, figure, :2])
+        self._figure_quat = self.batch.bind("mocap_quat")[:, figure]
         self.memory = {
             "steps": np.zeros(num_rows, dtype=np.int64),
             "steps_in_place": np.zeros(num_rows, dtype=np.int64),
@@ -91,7 +96,7 @@ class MobileFollow(Task):
     def _draw_start(self, row: int, rng: np.random.Generator) -> Array:
         numbers = self.parameters
         reach = numbers.room_half_width_m - self.robot.chassis.radius_m - numbers.start_clearance_m
-        person = self.person.position(row)
+        person = to_xy(self.person.position)[row]
         while True:
             distance, bearing, yaw = rng.uniform(*numbers.start_distance_m), *rng.uniform(-np.pi, np.pi, 2)
             start = person + distance * np.array([np.cos(bearing), np.sin(bearing)])
@@ -101,66 +106,58 @@ class MobileFollow(Task):
     def place(self, row: int, body: str, pos: Array) -> None:
         """Let the person stand somewhere, and walk on from there."""
         if body == "person":
-            self.memory["person_position"][row] = pos[:2]
+            self.person.position[row] = complex(*pos[:2])
             self._show_person(np.array([row]))
 
     def _show_person(self, rows: Rows) -> None:
-        self._mocap_pos[rows, self._person, :2] = self.person.position(rows)
-        half_yaw = self.person.yaw(rows) / 2.0
-        self._mocap_quat[rows, self._person, 0] = np.cos(half_yaw)
-        self._mocap_quat[rows, self._person, 3] = np.sin(half_yaw)
+        self._figure[rows] = self.person.position[rows]
+        half_turn = np.sqrt(self.person.ahead[rows])
+        self._figure_quat[rows, 0], self._figure_quat[rows, 3] = half_turn.real, half_turn.imag
 
     def act(self, commands: Mapping[str, Array]) -> None:
         """Command forward and yaw velocity, fractions of their maxima; the person takes a step."""
-        everywhere = slice(None)
         self.base.act(commands[self.role.behavior])
-        self.person.step(self.base.position(everywhere))
-        self._show_person(everywhere)
+        self.person.step(self.base.position)
+        self._show_person(ALL_ROWS)
 
-    def after_physics(self) -> Array:
+    def measure(self, rows: Rows) -> Measured:
+        """Measure the components of robots/mobile.yaml that mobile_follow uses."""
+        base, heading = self.base, self.base.heading(rows)
+        place, velocity = self.person.position[rows], self.person.velocity[rows] * heading.conj()
+        measured = {
+            **base.own_components(rows, heading),
+            **base.room_components(rows, heading, place[None], self._radii, self.parameters.room_half_width_m),
+            **base.components_of("person", place, rows, heading),
+            "person_velocity": to_xy(velocity),
+        }
+        return {self.role.behavior: measured}
+
+    def judge(self, measured: Measured) -> Array:
         """Count the steps in place; a collision ends the episode."""
-        numbers, memory, everywhere = self.parameters, self.memory, slice(None)
-        heading = self.base.heading(everywhere)
-        distance, direction = self._to_person(everywhere, heading)
-        near, far = numbers.distance_m
+        components, memory = measured[self.role.behavior], self.memory
+        distance, (near, far) = components["person_distance"][:, 0], self.parameters.distance_m
         in_place = memory["in_place"]
-        np.greater(direction[:, 0], np.cos(numbers.bearing_rad), out=in_place)
-        in_place &= (distance[:, 0] >= near) & (distance[:, 0] <= far)
+        np.greater(components["person_direction"][:, 0], self._least_cosine, out=in_place)
+        in_place &= (distance >= near) & (distance <= far)
         memory["steps"] += 1
         memory["steps_in_place"] += in_place
         memory["collided"][:] = self.base.collided()
         return memory["collided"].copy()
 
-    def _to_person(self, rows: Rows, heading: Array) -> tuple[Array, Array]:
-        return polar(self.person.position(rows) - self.base.position(rows), heading)
+    def remembered(self, rows: Rows) -> Measured:
+        """Tell how the episode has gone so far."""
+        memory = self.memory
+        share = memory["steps_in_place"][rows, None] / np.maximum(memory["steps"][rows, None], 1)
+        return {
+            self.role.behavior: {
+                "in_place": memory["in_place"][rows, None],
+                "in_place_share": share,
+                "collision": memory["collided"][rows, None],
+            }
+        }
 
     def success(self) -> dict[str, Array]:
         """Was in place for the wanted share of the whole episode."""
         memory = self.memory
         enough = memory["steps_in_place"] >= self.parameters.share * self._episode_steps
         return {self.role.behavior: enough & (memory["steps"] == self._episode_steps) & ~memory["collided"]}
-
-    def circles(self, rows: Rows) -> Array:
-        """Return the person's x, y and radius, (rows, 1, 3), m."""
-        position = self.person.position(rows)
-        circles = np.empty((len(position), 1, 3))
-        circles[:, 0, :2], circles[:, 0, 2] = position, self.parameters.person_radius_m
-        return circles
-
-    def components(self, rows: Rows) -> dict[str, dict[str, Array]]:
-        """Measure the components of robots/mobile.yaml that mobile_follow uses."""
-        heading, memory = self.base.heading(rows), self.memory
-        distance, direction = self._to_person(rows, heading)
-        room = self.parameters.room_half_width_m
-        measured = {
-            **self.base.own_components(rows, heading),
-            **self.base.room_components(self.base.position(rows), heading, self.circles(rows), room),
-            "person_distance": distance,
-            "person_direction": direction,
-            "person_bearing": np.arctan2(direction[:, 1:], direction[:, :1]),
-            "person_velocity": turned_back(self.person.velocity(rows), heading),
-            "in_place": memory["in_place"][rows, None],
-            "in_place_share": (memory["steps_in_place"] / np.maximum(memory["steps"], 1))[rows, None],
-            "collision": memory["collided"][rows, None],
-        }
-        return {self.role.behavior: measured}

@@ -9,9 +9,10 @@ from unity_env.sim.description import Strict, load_description
 from unity_env.sim.model.mobile import add_mobile
 from unity_env.sim.model.room import add_goal, add_obstacles, add_room, geoms_named, mocaps_named, parking
 from unity_env.sim.model.scene import new_scene
-from unity_env.sim.tasks.mobile_base import MobileBase, polar
+from unity_env.sim.plane import to_complex
+from unity_env.sim.tasks.mobile_base import MobileBase
 from unity_env.sim.tasks.mobile_layout import Room
-from unity_env.sim.tasks.task import Episode, Rows, Task, View
+from unity_env.sim.tasks.task import Episode, Measured, Rows, Task, View
 
 Array = np.ndarray
 
@@ -41,10 +42,11 @@ class MobileGoal(Task):
         (self.role,) = self.roles
         numbers = self.parameters
         self.room = Room(numbers.room_half_width_m, numbers.passage_m)
-        self.base = MobileBase(self.batch, self.robot)
-        self._mocap_pos = self.batch.bind("mocap_pos")
-        self._goal = mocaps_named(self.model, "goal").start
-        self._obstacles = mocaps_named(self.model, "obstacle_")
+        self.base = MobileBase(self.batch, self.robot, numbers.max_obstacles)
+        mocap_pos = self.batch.bind("mocap_pos")
+        self._goal = to_complex(mocap_pos[:, mocaps_named(self.model, "goal").start, :2])
+        self._obstacle_pos = mocap_pos[:, mocaps_named(self.model, "obstacle_")]
+        self._centres = to_complex(self._obstacle_pos[:, :, :2])
         self._parked = parking(numbers.max_obstacles)
         self.memory = {
             "arrived": np.zeros(num_rows, dtype=bool),
@@ -81,8 +83,8 @@ class MobileGoal(Task):
             start, goal = self._draw_way(episode, circles)
             places = self._parked.copy()
             places[: len(circles)] = circles * [1.0, 1.0, 0.0]
-            self._mocap_pos[row, self._obstacles] = places
-            self._mocap_pos[row, self._goal] = *goal, 0.0
+            self._obstacle_pos[row] = places
+            self._goal[row] = complex(*goal)
             self.memory["obstacle_radius"][row, : len(circles)] = circles[:, 2]
             self.base.place(np.array([row]), start[None])
         self.memory["arrived"][rows] = self.memory["collided"][rows] = False
@@ -103,38 +105,32 @@ class MobileGoal(Task):
         """Command forward and yaw velocity, fractions of their maxima."""
         self.base.act(commands[self.role.behavior])
 
-    def after_physics(self) -> Array:
+    def measure(self, rows: Rows) -> Measured:
+        """Measure the components of robots/mobile.yaml that mobile_goal uses."""
+        base, heading = self.base, self.base.heading(rows)
+        centres, radii = self._centres[rows].T, self.memory["obstacle_radius"][rows].T
+        measured = {
+            **base.own_components(rows, heading),
+            **base.room_components(rows, heading, centres, radii, self.room.half_width_m),
+            **base.components_of("goal", self._goal[rows], rows, heading),
+        }
+        return {self.role.behavior: measured}
+
+    def judge(self, measured: Measured) -> Array:
         """Success and collisions end the episode."""
-        numbers, everywhere = self.parameters, slice(None)
-        offset = self._mocap_pos[:, self._goal, :2] - self.base.position(everywhere)
-        speed_sq = self.base.speed_squared()
+        numbers, distance = self.parameters, measured[self.role.behavior]["goal_distance"][:, 0]
         collided, arrived = self.memory["collided"], self.memory["arrived"]
         collided[:] = self.base.collided()
-        arrived[:] = np.einsum("ij,ij->i", offset, offset) <= numbers.goal_tolerance_m**2
-        arrived &= speed_sq < numbers.stop_velocity_m_s**2
+        np.less_equal(distance, numbers.goal_tolerance_m, out=arrived)
+        arrived &= np.abs(self.base.velocity) < numbers.stop_velocity_m_s
         arrived &= ~collided
         ended: Array = arrived | collided
         return ended
 
+    def remembered(self, rows: Rows) -> Measured:
+        """Tell of the collision that ends the episode."""
+        return {self.role.behavior: {"collision": self.memory["collided"][rows, None]}}
+
     def success(self) -> dict[str, Array]:
         """Stands at the goal."""
         return {self.role.behavior: self.memory["arrived"]}
-
-    def circles(self, rows: Rows) -> Array:
-        """Return the obstacles' x, y and radius, (rows, obstacles, 3), m; the parked ones' are far away."""
-        radius = self.memory["obstacle_radius"][rows, :, None]
-        return np.concatenate([self._mocap_pos[rows, self._obstacles, :2], radius], axis=2)
-
-    def components(self, rows: Rows) -> dict[str, dict[str, Array]]:
-        """Measure the components of robots/mobile.yaml that mobile_goal uses."""
-        heading, position = self.base.heading(rows), self.base.position(rows)
-        distance, direction = polar(self._mocap_pos[rows, self._goal, :2] - position, heading)
-        measured = {
-            **self.base.own_components(rows, heading),
-            **self.base.room_components(position, heading, self.circles(rows), self.room.half_width_m),
-            "goal_distance": distance,
-            "goal_direction": direction,
-            "goal_bearing": np.arctan2(direction[:, 1:], direction[:, :1]),
-            "collision": self.memory["collided"][rows, None],
-        }
-        return {self.role.behavior: measured}

@@ -12,12 +12,13 @@ from unity_env.sim.model.gripper import add_finger_sensors
 from unity_env.sim.model.mobile import add_mobile
 from unity_env.sim.model.room import add_goal, add_pedestal_table, add_room
 from unity_env.sim.model.scene import add_cube, new_scene
+from unity_env.sim.plane import to_complex, to_xy
 from unity_env.sim.role import shared_control
 from unity_env.sim.tasks.arm_parts import ArmInScene
 from unity_env.sim.tasks.cube import CubeInScene, GraspNumbers
-from unity_env.sim.tasks.mobile_base import MobileBase, polar, turned_back
+from unity_env.sim.tasks.mobile_base import MobileBase
 from unity_env.sim.tasks.mobile_layout import Room
-from unity_env.sim.tasks.task import ALL_ROWS, Episode, Rows, Task, View
+from unity_env.sim.tasks.task import Episode, Measured, Rows, Task, View
 
 Array = np.ndarray
 TOY = "toy"
@@ -60,16 +61,19 @@ class Playroom(Task):
         super().__init__(name, num_rows, threads)
         control, episode_s = shared_control(self.roles)
         self.arm = ArmInScene(self.arm_robot, self.batch)
-        self.base = MobileBase(self.batch, self.base_robot)
+        self.base = MobileBase(self.batch, self.base_robot, things=1)
         self.toy = CubeInScene(TOY, self.batch, self.arm, self.of_arm)
         self.room = Room(self.of_base.room_half_width_m, self.of_base.start_clearance_m)
         self._hold_steps = math.ceil(self.of_arm.hold_s / control.period_s)
         self._episode_steps = round(episode_s / control.period_s)
-        self._dock = np.array(self.of_base.dock_m)
-        self._pedestal = np.array([[*self.of_arm.table_centre_m, self.of_arm.pedestal_radius_m]])
+        self._dock = complex(*self.of_base.dock_m)
+        self._pedestal = np.array([[complex(*self.of_arm.table_centre_m)]]), np.array([[self.of_arm.pedestal_radius_m]])
+        self._toy_size = np.full((num_rows, 1), self.of_arm.toy_size_m)
+        self._toy_height = 0.5 * self._toy_size
         self.memory = {
             "steps": np.zeros(num_rows, dtype=np.int64),
             "lifted": np.zeros(num_rows, dtype=bool),
+            "collided": np.zeros(num_rows, dtype=bool),
             "docked": np.zeros(num_rows, dtype=bool),
             "placed": np.zeros(num_rows, dtype=bool),
             "held_steps": np.zeros(num_rows, dtype=np.int64),
@@ -109,7 +113,7 @@ class Playroom(Task):
         reach = self.room.half_width_m - clearance
         while True:
             point = rng.uniform(-reach, reach, 2)
-            far = math.dist(point, self._dock) >= self.of_base.shortest_way_m
+            far = math.dist(point, self.of_base.dock_m) >= self.of_base.shortest_way_m
             if far and self.room.free(point[None], table, clearance).all():
                 return np.append(point, rng.uniform(-math.pi, math.pi))
 
@@ -119,22 +123,53 @@ class Playroom(Task):
         self.arm.act(commands[arm.behavior])
         self.base.act(commands[base.behavior])
 
-    def after_physics(self) -> Array:
+    def measure(self, rows: Rows) -> Measured:
+        """Measure the components of both robots' descriptions that the playroom uses."""
+        arm, base = self.roles
+        hand, heading = self.arm.hand(rows), self.base.heading(rows)
+        tray = np.concatenate([to_xy(self.base.position[rows]), self._toy_height[rows]], axis=1)
+        return {
+            arm.behavior: {
+                **self.arm.components(rows, hand),
+                **self.toy.measure(rows, hand, self._toy_size[rows], tray),
+            },
+            base.behavior: {
+                **self.base.own_components(rows, heading),
+                **self.base.room_components(rows, heading, *self._pedestal, self.room.half_width_m),
+                **self.base.components_of("goal", self._dock, rows, heading),
+            },
+        }
+
+    def judge(self, measured: Measured) -> Array:
         """Judge docking and placing; joint success ends the episode, and so does a fallen toy."""
-        toy, memory = self._measure_toy(ALL_ROWS), self.memory
+        (toy, base), memory = measured.values(), self.memory
         memory["steps"] += 1
-        memory["lifted"] |= (toy["grasped"][:, 0] > 0) & (toy["cube_height"][:, 0] >= self.of_arm.lift_m)
-        memory["placed"][:] = memory["lifted"] & self._on_tray(toy)
-        offset = self._dock - self.base.position(ALL_ROWS)
-        near = np.einsum("ij,ij->i", offset, offset) <= self.of_base.goal_tolerance_m**2
-        still = self.base.speed_squared() <= self.of_base.stop_velocity_m_s**2
-        memory["docked"][:] = near & still & ~self.base.collided()
+        height = toy["cube_height"][:, 0]
+        memory["lifted"] |= toy["grasped"][:, 0] & (height >= self.of_arm.lift_m)
+        np.logical_and(memory["lifted"], self._on_tray(toy, base), out=memory["placed"])
+        near = base["goal_distance"][:, 0] <= self.of_base.goal_tolerance_m
+        still = np.abs(self.base.velocity) <= self.of_base.stop_velocity_m_s
+        memory["collided"][:] = self.base.collided()
+        np.logical_and(near & still, ~memory["collided"], out=memory["docked"])
         held = memory["held_steps"]
         held += 1
         held *= memory["docked"] & self._delivered(toy)
-        fallen = toy["cube_height"][:, 0] < -0.1
-        ended: Array = fallen | self._together()
+        ended: Array = (height < -0.1) | self._together()
         return ended
+
+    def remembered(self, rows: Rows) -> Measured:
+        """Tell what either robot has achieved, and to the base whether it touches something."""
+        arm, base = self.roles
+        memory = {name: self.memory[name][rows, None] for name in ("docked", "placed", "lifted", "collided")}
+        shared = {
+            "docked": memory["docked"],
+            "placed": memory["placed"],
+            "joint_success": self._together()[rows, None],
+        }
+        return {
+            arm.behavior: shared | {"lifted": memory["lifted"]},
+            base.behavior: shared | {"collision": memory["collided"]},
+        }
 
     def success(self) -> dict[str, Array]:
         """Both together; or at the time limit each its own part."""
@@ -145,49 +180,20 @@ class Playroom(Task):
             base.behavior: together | over & self.memory["docked"],
         }
 
-    def components(self, rows: Rows) -> dict[str, dict[str, Array]]:
-        """Measure the components of both robots' descriptions that the playroom uses."""
-        arm, base = self.roles
-        heading, position = self.base.heading(rows), self.base.position(rows)
-        distance, direction = polar(self._dock - position, heading)
-        circles = np.broadcast_to(self._pedestal, (len(position), *self._pedestal.shape))
-        shared = {
-            "docked": self.memory["docked"][rows, None],
-            "placed": self.memory["placed"][rows, None],
-            "joint_success": self._together()[rows, None],
-        }
-        of_base = {
-            **self.base.own_components(rows, heading),
-            **self.base.room_components(position, heading, circles, self.room.half_width_m),
-            "goal_distance": distance,
-            "goal_direction": direction,
-            "goal_bearing": np.arctan2(direction[:, 1:], direction[:, :1]),
-            "collision": self.base.collided()[rows, None],
-        }
-        of_arm = self.arm.components(rows) | self._measure_toy(rows) | {"lifted": self.memory["lifted"][rows, None]}
-        return {arm.behavior: of_arm | shared, base.behavior: of_base | shared}
-
     def _together(self) -> Array:
         together: Array = self.memory["held_steps"] >= self._hold_steps
         return together
 
-    def _measure_toy(self, rows: Rows) -> dict[str, Array]:
-        """Measure the toy; its goal is the middle of the tray, wherever that is."""
-        base = self.base.position(rows)
-        height = np.full((len(base), 1), 0.5 * self.of_arm.toy_size_m)
-        size = np.full((len(base), 1), self.of_arm.toy_size_m)
-        return self.toy.components(rows, size, np.concatenate([base, height], axis=1))
-
-    def _on_tray(self, toy: Mapping[str, Array]) -> Array:
+    def _on_tray(self, toy: Mapping[str, Array], base: Mapping[str, Array]) -> Array:
         """Tell where the toy lies on the tray, (N,) bool."""
         half = 0.5 * self.of_arm.toy_size_m
-        inside = self.base_robot.tray.half_width_m - self.base_robot.tray.thickness_m
-        offset = np.abs(turned_back(toy["goal_cube"][:, :2], self.base.heading(ALL_ROWS)))
-        lies = np.abs(toy["goal_cube"][:, 2]) <= half
-        on_tray: Array = (offset <= inside - half).all(axis=1) & lies
+        room = self.base_robot.tray.half_width_m - self.base_robot.tray.thickness_m - half
+        offset = to_complex(toy["goal_cube"][:, :2]) * to_complex(base["heading"]).conj()
+        inside = np.maximum(np.abs(offset.real), np.abs(offset.imag)) <= room
+        on_tray: Array = inside & (np.abs(toy["goal_cube"][:, 2]) <= half)
         return on_tray
 
     def _delivered(self, toy: Mapping[str, Array]) -> Array:
-        still = np.linalg.norm(toy["cube_vel"], axis=1) <= self.of_arm.still_m_s
-        delivered: Array = self.memory["placed"] & still & (toy["released"][:, 0] > 0)
+        still = np.vecdot(toy["cube_vel"], toy["cube_vel"]) <= self.of_arm.still_m_s**2
+        delivered: Array = self.memory["placed"] & still & toy["released"][:, 0]
         return delivered

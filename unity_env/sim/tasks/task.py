@@ -12,6 +12,7 @@ from mujoco.batch import Batch
 from unity_env.sim.role import Role, roles_of
 
 Rows = np.ndarray | slice
+Measured = dict[str, dict[str, np.ndarray]]
 ALL_ROWS = slice(None)
 
 
@@ -41,8 +42,9 @@ class View:
 class Task(ABC):
     """Something to do for one robot or several in one scene, in `num_rows` independent copies.
 
-    A task gives the components of its sensors but three, which are the same everywhere and come from above:
-    `last_action`, `success` and the noise.
+    A step calls `act`, lets the physics run, then calls `measure` once, and `judge` with what was measured. The
+    components of the sensors are what was measured and what is `remembered`, but for three which are the same
+    everywhere and come from above: `last_action`, `success` and the noise.
 
     Args:
         name: a key of `unity_env.sim.tasks.TASKS`, as described in the robots' YAML.
@@ -107,12 +109,28 @@ class Task(ABC):
         """Turn commands, behavior -> (num_rows, command_size) in [-1, 1], into actuator controls."""
 
     @abstractmethod
-    def after_physics(self) -> np.ndarray:
-        """Judge the new state of all rows; return which episodes have ended for good, (num_rows,) bool."""
+    def measure(self, rows: Rows) -> Measured:
+        """Measure the state of some rows' simulations: behavior -> component name -> (rows, size)."""
 
     @abstractmethod
-    def components(self, rows: Rows) -> dict[str, dict[str, np.ndarray]]:
-        """Measure what the sensors carry: behavior -> component name -> (rows, size)."""
+    def judge(self, measured: Measured) -> np.ndarray:
+        """Judge the new state of all rows, and remember what counts; return which episodes have ended for good.
+
+        Args:
+            measured: the new state, by `measure`.
+
+        Returns:
+            (num_rows,) bool.
+        """
+
+    @abstractmethod
+    def remembered(self, rows: Rows) -> Measured:
+        """Tell the components that depend on more than the state of the simulations, as those of `measure`."""
+
+    def components(self, rows: Rows) -> Measured:
+        """Measure and remember: behavior -> component name -> (rows, size)."""
+        measured, remembered = self.measure(rows), self.remembered(rows)
+        return {behavior: measured[behavior] | remembered[behavior] for behavior in measured}
 
     @abstractmethod
     def success(self) -> dict[str, np.ndarray]:

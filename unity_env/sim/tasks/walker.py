@@ -1,11 +1,12 @@
 """A person who walks about: to one random waypoint after another, with pauses, each leg at its own gait."""
 
+import cmath
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from unity_env.sim.plane import to_complex, to_xy
-from unity_env.sim.tasks.task import Rows
+from unity_env.sim.plane import polar, to_complex
 
 Array = np.ndarray
 LEGS = 48
@@ -43,20 +44,25 @@ class Walkers:
 
     Attributes:
         memory: all that the next steps depend on, name -> (num_rows, ...).
+        position: where they stand, (num_rows,) complex, m; a view of the memory, as the next two are.
+        ahead: where they look, unit complex numbers, (num_rows,).
+        velocity: over the ground, (num_rows,) complex, m/s.
     """
 
     def __init__(self, num_rows: int, gait: Gait, dt_s: float) -> None:
         self._gait, self._dt_s = gait, dt_s
         self.memory: dict[str, Array] = {
             "person_position": np.zeros((num_rows, 2)),
-            "person_yaw": np.zeros(num_rows),
+            "person_ahead": np.zeros((num_rows, 2)),
+            "person_velocity": np.zeros((num_rows, 2)),
             "person_speed": np.zeros(num_rows),
             "person_leg": np.zeros(num_rows, dtype=np.int64),
             "person_pause_s": np.zeros(num_rows),
             "person_legs": np.zeros((num_rows, LEGS, 4)),  # x, y, m; gait, m/s; pause at its end, s
         }
-        self._position: Array = self.memory["person_position"]
-        self._yaw: Array = self.memory["person_yaw"]
+        self.position, self.ahead, self.velocity = (
+            to_complex(self.memory[f"person_{name}"]) for name in ("position", "ahead", "velocity")
+        )
         self._speed: Array = self.memory["person_speed"]
         self._leg: Array = self.memory["person_leg"]
         self._pause: Array = self.memory["person_pause_s"]
@@ -72,49 +78,40 @@ class Walkers:
         legs[:, 2] = fastest_m_s * (gait.slowest + (1.0 - gait.slowest) * u[:, 2])
         shortest, longest = gait.pause_s
         legs[:, 3] = (shortest + (longest - shortest) * u[:, 3]) * (u[:, 4] < pause_chance)
-        self._position[row] = legs[-1, :2]
-        self._yaw[row] = rng.uniform(-np.pi, np.pi)
-        self._speed[row] = self._pause[row] = self._leg[row] = 0
+        self.position[row] = complex(*legs[-1, :2])
+        self.ahead[row] = cmath.rect(1.0, rng.uniform(-math.pi, math.pi))
+        self.velocity[row] = self._speed[row] = self._pause[row] = self._leg[row] = 0
 
     def step(self, others: Array) -> None:
         """Walk for one time step.
 
         Args:
-            others: where somebody stands whom the person does not walk into, (num_rows, 2), m.
+            others: where somebody stands whom the person does not walk into, (num_rows,) complex, m.
         """
         gait, dt = self._gait, self._dt_s
         leg = self._legs[self._rows, self._leg]
-        way = to_complex(leg[:, :2] - self._position)
-        arrived = np.abs(way) < _ARRIVED_M
+        distance, direction = polar(to_complex(leg[:, :2]) - self.position, self.ahead)
+        arrived = distance < _ARRIVED_M
         self._pause[:] = np.where(arrived, leg[:, 3], np.maximum(self._pause - dt, 0.0))
         self._leg += arrived
         self._leg %= LEGS
-        turn = np.angle(way * np.exp(-1j * self._yaw))
         walking = (self._pause == 0.0) & ~arrived
-        self._yaw += np.clip(turn, -gait.turn_rate_rad_s * dt, gait.turn_rate_rad_s * dt) * walking
-        wanted = leg[:, 2] * np.maximum(np.cos(turn), 0.0) * walking * self._free_way(others)
-        change = gait.acceleration_m_s2 * dt
-        self._speed += np.clip(wanted - self._speed, -change, change)
-        self._position += self.velocity(slice(None)) * dt
+        turn = _limited(np.arctan2(direction.imag, direction.real), gait.turn_rate_rad_s * dt)
+        self.ahead *= np.exp(1j * turn * walking)
+        wanted = leg[:, 2] * np.maximum(direction.real, 0.0) * walking * self._free_way(others)
+        self._speed += _limited(wanted - self._speed, gait.acceleration_m_s2 * dt)
+        np.multiply(self._speed, self.ahead, out=self.velocity)
+        self.position += self.velocity * dt
 
     def _free_way(self, others: Array) -> Array:
         """Return what is left of the gait before somebody in the way, (num_rows,) in [0, 1]."""
         stop, slow = self._gait.yield_m
-        offset = to_complex(others - self._position)
-        free: Array = np.minimum(np.maximum((np.abs(offset) - stop) / (slow - stop), 0.0), 1.0)
-        free[(offset * np.exp(-1j * self._yaw)).real <= 0.0] = 1.0  # behind the person
+        distance, direction = polar(others - self.position, self.ahead)
+        free: Array = np.minimum(np.maximum((distance - stop) / (slow - stop), 0.0), 1.0)
+        free[direction.real <= 0.0] = 1.0  # behind the person
         return free
 
-    def position(self, rows: Rows | int) -> Array:
-        """Return where they stand, (rows, 2), m."""
-        position: Array = self._position[rows]
-        return position
 
-    def yaw(self, rows: Rows) -> Array:
-        """Return where they look, (rows,), rad."""
-        yaw: Array = self._yaw[rows]
-        return yaw
-
-    def velocity(self, rows: Rows) -> Array:
-        """Return their velocity over the ground, (rows, 2), m/s."""
-        return to_xy(self._speed[rows] * np.exp(1j * self._yaw[rows]))
+def _limited(change: Array, most: float) -> Array:
+    limited: Array = np.minimum(np.maximum(change, -most), most)
+    return limited
