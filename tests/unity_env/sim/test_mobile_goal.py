@@ -194,7 +194,7 @@ def test_what_is_sensed_agrees_with_itself() -> None:
         action = rng.uniform(-1, 1, (20, 2)).astype(np.float32)
         obs, *_, infos = env.step(action)
     signals = infos["signals"]
-    lidar, distance, direction, forward, yaw_velocity, _ = np.split(obs, [24, 25, 27, 28, 29], axis=1)
+    nearness, distance, direction, forward, yaw_velocity, _ = np.split(obs, [24, 25, 27, 28, 29], axis=1)
     offset = to_xy(task_of(env)._goal) - signals["position"]
     np.testing.assert_allclose(distance[:, 0], np.hypot(*offset.T), rtol=1e-5)
     bearing = np.arctan2(offset[:, 1], offset[:, 0]) - np.arctan2(signals["heading"][:, 1], signals["heading"][:, 0])
@@ -202,6 +202,8 @@ def test_what_is_sensed_agrees_with_itself() -> None:
     np.testing.assert_allclose(np.cos(signals["goal_bearing"][:, 0]), direction[:, 0], atol=1e-6)
     assert (forward == signals["forward_velocity"]).all()
     assert (yaw_velocity == signals["yaw_velocity"]).all()
+    lidar = signals["lidar"]
+    np.testing.assert_allclose(nearness * lidar, RADIUS, rtol=1e-5)
     assert (lidar.min(axis=1) >= signals["clearance"][:, 0] + RADIUS - 1e-4).all()
 
 
