@@ -15,7 +15,7 @@ from unity_env.sim.model.arm import add_arm
 from unity_env.sim.model.scene import add_ground, new_scene
 from unity_env.sim.role import Role, all_roles
 from unity_env.sim.tasks import TASKS
-from unity_env.sim.tasks.task import Episode, Rows, Task
+from unity_env.sim.tasks.task import Episode, Measured, Rows, Task
 
 PAIR, LEFT, RIGHT = "pair", "LeftArm", "RightArm"
 FAR_RAD = 1.0
@@ -97,7 +97,7 @@ class Pair(Task):
         for index, role in enumerate(self.roles):
             self._control[:, 6 * index : 6 * index + 6] = commands[role.behavior] * self._max_velocity
 
-    def after_physics(self) -> np.ndarray:
+    def judge(self, measured: Measured) -> np.ndarray:  # noqa: ARG002  # measured from where they started
         self.memory["far"][:] = np.abs(self._joint_pos[:, [0, 6]] - self.memory["start"]) > FAR_RAD
         far = self.memory["far"]
         both: np.ndarray = far[:, 0] & far[:, 1]
@@ -106,7 +106,7 @@ class Pair(Task):
     def success(self) -> dict[str, np.ndarray]:
         return {role.behavior: self.memory["far"][:, index] for index, role in enumerate(self.roles)}
 
-    def components(self, rows: Rows) -> dict[str, dict[str, np.ndarray]]:
+    def measure(self, rows: Rows) -> Measured:
         return {
             role.behavior: {
                 "joint_pos": self._joint_pos[rows][:, 6 * index : 6 * index + 6],

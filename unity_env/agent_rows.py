@@ -72,6 +72,7 @@ class AgentRows:
         """Give rows to the agents of the first message after a reset; returns observations and infos."""
         self.num_rows = self._wanted_rows or self.num_rows or len(decisions)
         self._agent_ids = np.full(self.num_rows, NO_AGENT, dtype=np.int64)
+        self._ids_in_order: Array | None = None
         self._row_of: dict[int, int] = {}
         self._idle = np.ones(self.num_rows, dtype=bool)
         self._acted = np.zeros(self.num_rows, dtype=bool)
@@ -115,7 +116,9 @@ class AgentRows:
     def receive(self, decisions: DecisionSteps, terminals: TerminalSteps) -> StepResult:
         """Turn one message into observations, rewards, two end flags and infos."""
         self._rew = np.zeros(self.num_rows, np.float32)
-        self._valid, terminated, truncated = np.zeros((3, self.num_rows), dtype=bool)
+        self._valid = np.zeros(self.num_rows, dtype=bool)
+        terminated = np.zeros(self.num_rows, dtype=bool)
+        truncated = np.zeros(self.num_rows, dtype=bool)
         final: dict[str, Any] = {}
         if len(terminals):
             rows, first = self._rows_of_ended(terminals)
@@ -178,8 +181,13 @@ class AgentRows:
 
     def _rows_for(self, agent_ids: Array) -> Array | slice:
         """Return each agent's row, giving idle rows to new agents; -1 where there is none left."""
-        if len(agent_ids) == self.num_rows and (agent_ids == self._agent_ids).all():
+        if agent_ids is self._ids_in_order:
             return slice(None)
+        if len(agent_ids) == self.num_rows and (agent_ids == self._agent_ids).all():
+            # whoever made the array read-only sends it again as it is
+            self._ids_in_order = None if agent_ids.flags.writeable else agent_ids
+            return slice(None)
+        self._ids_in_order = None
         agents = agent_ids.tolist()
         known = [self._row_of[agent] for agent in agents if agent in self._row_of]
         self._idle[known] = False  # before new agents look for a row: an agent may end and go on in one message
@@ -208,7 +216,8 @@ class AgentRows:
 
     def _effective(self, actions: Any) -> Any:
         """Return, per row, the action that its agent is acting on."""
-        if self._action is None or self._requesting.all():
+        everyone = isinstance(self._request_rows, slice) or self._requesting.all()
+        if self._action is None or everyone:
             return (
                 {name: np.array(part) for name, part in actions.items()}
                 if isinstance(actions, dict)

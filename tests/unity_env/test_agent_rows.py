@@ -55,6 +55,28 @@ def test_an_agent_under_a_new_id_takes_the_row_of_the_one_that_ended() -> None:
     assert rew[1] == 0.75
 
 
+def test_ids_in_an_array_that_is_used_again_are_read_again() -> None:
+    driven, ids = Driven(1, 2), np.array([1, 2])
+
+    def seen(first: float) -> list[float]:
+        decisions, terminals = ScriptedUnity(SPEC, [Message([Report(0, first), Report(1, first + 1)])]).get_steps(
+            "Robot"
+        )
+        decisions.agent_id = ids
+        driven.send()
+        observed: list[float] = driven.rows.receive(decisions, terminals)[0][:, 0].tolist()
+        return observed
+
+    assert [seen(10), seen(20)] == [[10, 11], [20, 21]]
+    ids[:] = 2, 1
+    assert seen(30) == [31, 30]
+    ids[:] = 1, 2
+    ids.flags.writeable = False
+    assert [seen(40), seen(50)] == [[40, 41], [50, 51]]
+    driven.step([Report(2, 61), Report(1, 60)])
+    assert seen(70) == [70, 71]
+
+
 def test_new_agents_take_the_lowest_idle_rows_in_message_order() -> None:
     driven = Driven(1, 2, 3)
     driven.step([Report(2, 12)], (Report(3, 13), Report(1, 11)))

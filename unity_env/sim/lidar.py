@@ -50,8 +50,8 @@ class Lidar:
     def _closeness_of_things(self, offset: Array, radii: Array, along: Array) -> Array:
         """Return 1 / distance of the nearest thing on each ray, (R, N), 1/m; 0 where there is none.
 
-        The nearest thing has the largest 1 / distance. One behind the origin has a negative number, and one beside
-        the ray is made to: half its chord, the root of a negative number, is taken to be infinite.
+        The nearest thing has the largest 1 / distance. A thing beside the ray has NaN, the root of a negative
+        number, and one behind it a negative one: the maximum passes over both.
         """
         shape = (len(offset), *along.shape)
         size = math.prod(shape)
@@ -59,9 +59,10 @@ class Lidar:
         np.multiply(offset.astype(np.complex64, order="C")[:, None], along.conj(), out=relative)
         np.square(relative.imag, out=closeness)
         half_chord_sq = np.subtract(np.square(radii, dtype=np.float32)[:, None], closeness, out=closeness)
-        np.copyto(half_chord_sq, np.inf, where=half_chord_sq < 0.0)
-        np.subtract(relative.real, np.sqrt(half_chord_sq, out=closeness), out=closeness)
-        nearest: Array = np.maximum.reduce(np.reciprocal(closeness, out=closeness), axis=0, initial=0.0)
+        with np.errstate(invalid="ignore"):
+            half_chord = np.sqrt(half_chord_sq, out=closeness)
+        np.subtract(relative.real, half_chord, out=closeness)
+        nearest: Array = np.fmax.reduce(np.reciprocal(closeness, out=closeness), axis=0, initial=0.0)
         return nearest
 
 

@@ -277,3 +277,15 @@ def test_an_agent_without_an_action_takes_the_first_choice_or_stands_still() -> 
     assert (control[:, 6:] == np.array([0.75, 0, 0, 0, 0, 0])).all()  # half of the base's 1.5 rad/s
     env.step()
     assert (control[:, :6] == 0).all()
+
+
+@pytest.mark.parametrize("parameters", [{"sensor_noise": 1.0}, {"action_latency": 2.0}, {"push_scale": 3.0}])
+def test_what_is_done_in_every_step_begins_and_ends_with_the_parameter(parameters: dict[str, float]) -> None:
+    env = arms()
+    plain = steps_of(env, 90)
+    for wanted in (parameters, {}):
+        sim_of(env).set_parameters(wanted)
+        env.reset(seed=0)
+        steps = steps_of(env, 90)
+        assert difference(steps, steps_of(arms_with(wanted), 90)) == ""
+        assert (difference(steps, plain) == "") == (wanted == {})

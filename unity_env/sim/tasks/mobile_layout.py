@@ -53,9 +53,9 @@ class Room:
 
     def free(self, points: Array, circles: Array, clearance_m: float) -> Array:
         """Tell which points, (P, 2), keep so far from the walls and from circles, (K, 3); (P,) bool."""
-        is_free: Array = np.abs(points).max(axis=1) <= self.half_width_m - clearance_m
-        for x, y, radius in circles.tolist():
-            is_free &= np.hypot(points[:, 0] - x, points[:, 1] - y) >= radius + clearance_m
+        inside = np.abs(points).max(axis=1) <= self.half_width_m - clearance_m
+        distance = np.hypot(points[:, 0, None] - circles[:, 0], points[:, 1, None] - circles[:, 1])
+        is_free: Array = inside & (distance >= circles[:, 2] + clearance_m).all(axis=1)
         return is_free
 
     def start_and_goal(
@@ -67,7 +67,7 @@ class Room:
             starts = rng.uniform(-reach, reach, (_TRIES, 2))
             way, bearing = rng.uniform(*way_m, _TRIES), rng.uniform(-np.pi, np.pi, _TRIES)
             goals = starts + way[:, None] * np.stack([np.cos(bearing), np.sin(bearing)], axis=1)
-            good = self.free(starts, circles, clearance_m) & self.free(goals, circles, clearance_m)
+            good = self.free(np.concatenate([starts, goals]), circles, clearance_m).reshape(2, _TRIES).all(axis=0)
             if good.any():
                 first = int(good.argmax())
                 return starts[first], goals[first]
