@@ -3,46 +3,15 @@
 import hashlib
 import json
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from reward_shaping.entry import Entry
 from reward_shaping.part import Part, Senses, bind_part
 from reward_shaping.potential import Gain, Potential
-from reward_shaping.schedule import Schedule, weight_at
 from reward_shaping.settings import RewardSettings, TermSettings, Use
 from reward_shaping.term import Array, Known, RewardError, Source, Transition
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A named term of a reward.
-
-    Attributes:
-        name: of the term.
-        settings: of the term.
-        part: what it computes.
-        use: what becomes of it.
-        score: N transitions -> (N,); a potential's are weighted already.
-        factor: of the weight: the control period where the weight is per second, else 1.
-    """
-
-    name: str
-    settings: TermSettings
-    part: Part
-    use: Use
-    score: Callable[[Known], Array]
-    factor: float
-
-    @property
-    def scheduled(self) -> bool:
-        """Whether its weight changes."""
-        return isinstance(self.settings.weight, Schedule)
-
-    def weight_at(self, step: float, success: float) -> float:
-        """Return what the values are multiplied by at a training step and a success rate."""
-        return self.factor * weight_at(self.settings.weight, step, success)
 
 
 class Reward:
@@ -131,19 +100,15 @@ class Reward:
     @property
     def content_hash(self) -> str:
         """SHA-256 of everything that the reward's numbers depend on, defaults included; not of `python:` code."""
-        terms = {
-            entry.name: entry.settings.model_dump(mode="json")
-            | {"use": entry.use, "resolved": [bound.parameters for bound in entry.part.bound.values()]}
-            for entry in self.entries
-        }
-        content: dict[str, Any] = self.settings.model_dump(mode="json") | {"terms": terms}
+        content: dict[str, Any] = self.settings.model_dump(mode="json", exclude={"terms"})
+        content["terms"] = {entry.name: entry.resolved() for entry in self.entries}
         content["gamma"] = self.gamma if self._potentials else None
         content["period_s"] = self.period_s if self.settings.per_second else None
         return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     def describe(self) -> list[tuple[str, str, str, str, str]]:
         """Return a row per term: name, term, signals, parameters, weight."""
-        return [_described(entry) for entry in self.entries]
+        return [entry.describe() for entry in self.entries]
 
     def _bind(self, name: str, settings: TermSettings, senses: Senses) -> Entry:
         path = ("terms", name)
@@ -204,24 +169,3 @@ class Reward:
             ("terms", entry.name),
             f"reward term {entry.name} is {breakdown[index, row]} in row {row}; it read {read or 'no signal'}",
         )
-
-
-def _described(entry: Entry) -> tuple[str, str, str, str, str]:
-    bound = entry.part.bound.values()
-    settings = entry.settings
-    what = settings.term or f"{'product' if settings.product else 'max'} of {', '.join(settings.parts)}"
-    how = "" if entry.use == "state" else f" ({entry.use})"
-    signals = dict.fromkeys(signal for term in bound for signal in term.signal_of.values())
-    parameters = [f"{key}={_text(value)}" for term in bound for key, value in term.parameters.items()]
-    weight = settings.weight if entry.scheduled else f"{entry.factor * settings.weight:g}"  # type: ignore[operator]
-    return (
-        entry.name,
-        what + how,
-        ", ".join(signals),
-        ", ".join(parameters),
-        f"{weight}{' (probe)' if settings.probe else ''}",
-    )
-
-
-def _text(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)

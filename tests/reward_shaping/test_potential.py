@@ -108,11 +108,18 @@ def test_a_truncated_episode_keeps_its_potential_and_the_bootstrapped_return_is_
 
 
 def test_the_textbook_paths_are_ranked_by_discounted_sums_and_not_by_plain_ones() -> None:
-    """D3, gamma = 0.9, Phi = 10 at the goal's door: -0.171 and 0.9 discounted; 0 and -9 undiscounted."""
+    """D3, https://ai.stackexchange.com/questions/10213: two ways to a goal that pays 1; Phi = 100 on the short one."""
     reward = shaping(gamma=0.9)
-    assert f(reward, 0.0, 1.0) == pytest.approx([0.9])
-    assert f(reward, 1.0, 0.0) == pytest.approx([-1.0])
-    assert f(reward, 1.0, 1.0, terminated=True) == pytest.approx([-1.0])
+    short = path_return(reward, phi=[0, 100, 0], rew=[0, 1])
+    around = path_return(reward, phi=[0, 0, 0, 0, 0], rew=[0, -1, 0, 1])
+    assert [discounted(path, 0.9) for path in (around, short)] == pytest.approx([-0.171, 0.9], abs=1e-12)
+    assert [sum(path) for path in (around, short)] == pytest.approx([0, -9], abs=1e-12)
+
+
+def path_return(reward: Reward, phi: list[float], rew: list[float]) -> list[float]:
+    """Shaped rewards along a path that ends in the task's end."""
+    last = len(rew) - 1
+    return [rew[t] + f(reward, phi[t], phi[t + 1], terminated=t == last)[0] for t in range(len(rew))]
 
 
 def test_an_ended_episode_returns_what_its_potential_lent() -> None:
@@ -171,7 +178,7 @@ PARAMETERS = {
 }
 
 
-def closed_loop(name: str, rng: np.random.Generator, gamma: float = 1.0) -> Array:
+def closed_loop(name: str, rng: np.random.Generator) -> Array:
     """What a term pays as a potential at gamma = 1 on the steps of a path that ends where it began."""
     term = TERMS[name]
     parameters = PARAMETERS.get(name)
@@ -180,7 +187,7 @@ def closed_loop(name: str, rng: np.random.Generator, gamma: float = 1.0) -> Arra
     use = {"use": "potential"} if term.is_state else {}
     settings = {"terms": {"x": {"term": name, "parameters": parameters, "weight": 1.0, **use}}}
     sizes = {signal: SIZES.get(signal, 1) for signal in term.signals}
-    reward = Reward(RewardSettings.model_validate(settings), sizes, gamma=gamma)
+    reward = Reward(RewardSettings.model_validate(settings), sizes, gamma=1.0)
     path = {signal: rng.random((20, size)) for signal, size in sizes.items()}
     actions = rng.uniform(-1, 1, (20, 2))
     ends = np.zeros(20, dtype=bool)
