@@ -1,12 +1,17 @@
 """A reward: the weighted sum of named terms, with its breakdown."""
 
-from collections.abc import Collection
+import hashlib
+import json
+from collections.abc import Callable, Collection
+from typing import Any
 
 import numpy as np
 
-from reward_shaping.settings import RewardSettings
-from reward_shaping.term import Array, BoundTerm, RewardError, Transition, nearest
-from reward_shaping.terms import TERMS
+from reward_shaping.entry import Entry
+from reward_shaping.part import Part, Senses, bind_part
+from reward_shaping.potential import Gain, Potential
+from reward_shaping.settings import RewardSettings, TermSettings, Use
+from reward_shaping.term import Array, Known, RewardError, Source, Transition
 
 
 class Reward:
@@ -14,66 +19,153 @@ class Reward:
 
     Args:
         settings: the reward's YAML.
-        available: names of the signals that the environment sends.
+        available: names of the signals that the environment sends, with their sizes where these are known: what
+            cannot be computed from them then shows at once.
+        gamma: discount of what trains, for potentials.
+        period_s: control period, for weights per second.
+        observed: names of what the policy observes, which gates must be told from; None where it is not known.
+
+    Attributes:
+        names: of the terms; probes come last.
+        signals: names of the signals that are read.
 
     Raises:
-        RewardError: an unknown term or signal, or a parameter that does not fit.
+        RewardError: an unknown term or signal, or anything that does not fit.
     """
 
-    def __init__(self, settings: RewardSettings, available: Collection[str]) -> None:
-        self.settings = settings
-        self.terms = [_bind(name, settings, available) for name in settings.terms]
-        self.names = tuple(settings.terms)
-        self.weights = np.array([term.weight for term in settings.terms.values()])
-        self.signals = frozenset(signal for term in self.terms for signal in term.signal_of.values())
+    def __init__(
+        self,
+        settings: RewardSettings,
+        available: Collection[str],
+        gamma: float | None = None,
+        period_s: float | None = None,
+        observed: Collection[str] | None = None,
+    ) -> None:
+        self.settings, self.gamma, self.period_s = settings, gamma, period_s
+        senses = Senses(available, observed)
+        ordered = sorted(settings.terms, key=lambda name: settings.terms[name].probe)
+        self.entries = [self._bind(name, settings.terms[name], senses) for name in ordered]
+        self.names = tuple(ordered)
+        self.labels = tuple(f"probe/{entry.name}" if entry.settings.probe else entry.name for entry in self.entries)
+        self._check_only_positive()
+        sources = {source for entry in self.entries for source in entry.part.sources()}
+        self.signals = frozenset(name for _, name in sources if name)
+        self._both = [source for source in sources if source[0] == "both"]
+        self._both_actions = ("both_actions", "") in sources
+        self._counted = sum(not entry.settings.probe for entry in self.entries)
+        self._scheduled = [entry for entry in self.entries if entry.scheduled]
+        self._potentials = [entry.score for entry in self.entries if isinstance(entry.score, Potential)]
+        self.restart(0, 0.0)
+
+    @property
+    def is_scheduled(self) -> bool:
+        """Whether `advance` changes anything."""
+        return bool(self._scheduled)
 
     def __call__(self, transition: Transition) -> tuple[Array, Array]:
         """Compute the reward.
 
         Returns:
-            total (N,) and breakdown (terms, N), the weighted terms that sum to it.
+            total (N,) and breakdown (terms, N), the weighted terms; all but the probes, which are the last, sum to it.
 
         Raises:
             RewardError: a term is NaN or infinite, with its name and row.
         """
-        breakdown = np.empty((len(self.terms), len(transition.env_reward)))
-        known = transition.by_source()
-        for index, term in enumerate(self.terms):
-            breakdown[index] = term(known)
-        breakdown *= self.weights[:, None]
-        total = breakdown.sum(axis=0)
-        if not np.isfinite(total).all():
+        known = self._known(transition)
+        breakdown = np.empty((len(self.entries), len(transition.env_reward)))
+        for index, entry in enumerate(self.entries):
+            breakdown[index] = entry.score(known)
+        breakdown *= self._factors
+        total = breakdown[: self._counted].sum(axis=0)
+        if not (np.isfinite(total).all() and np.isfinite(breakdown[self._counted :]).all()):
             raise self._not_finite(breakdown, transition)
-        return total, breakdown
+        return np.maximum(total, 0.0) if self.settings.only_positive else total, breakdown
 
-    def describe(self) -> list[tuple[str, str, str, str, float]]:
+    def restart(self, step: float, success: float) -> None:
+        """Let the weights be those of a training step and a success rate in [0, 1], whatever they were."""
+        self.advance(step, success)
+        for potential in self._potentials:
+            potential.forget()
+
+    def advance(self, step: float, success: float) -> None:
+        """Let the weights of the next transitions be those of a training step; to be called after each of them."""
+        self.weights = np.array([entry.weight_at(step, success) for entry in self.entries])
+        factors = self.weights.copy()
+        for index, entry in enumerate(self.entries):
+            if isinstance(entry.score, Potential):
+                entry.score.advance(float(self.weights[index]))
+                factors[index] = 1.0
+        self._factors = factors[:, None]
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 of everything that the reward's numbers depend on, defaults included; not of `python:` code."""
+        content: dict[str, Any] = self.settings.model_dump(mode="json", exclude={"terms"})
+        content["terms"] = {entry.name: entry.resolved() for entry in self.entries}
+        content["gamma"] = self.gamma if self._potentials else None
+        content["period_s"] = self.period_s if self.settings.per_second else None
+        return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+    def describe(self) -> list[tuple[str, str, str, str, str]]:
         """Return a row per term: name, term, signals, parameters, weight."""
-        return [
-            (
-                bound.name,
-                self.settings.terms[bound.name].term,
-                ", ".join(bound.signal_of.values()),
-                ", ".join(f"{key}={value:g}" for key, value in bound.parameters.items()),
-                float(weight),
+        return [entry.describe() for entry in self.entries]
+
+    def _bind(self, name: str, settings: TermSettings, senses: Senses) -> Entry:
+        path = ("terms", name)
+        part = bind_part(settings, path, senses)
+        use = settings.use or ("potential" if part.is_state and part.is_potential else "state")
+        if use != "state" and not part.is_state:
+            culprit = next(bound for bound in part.bound.values() if not bound.term.is_state)
+            reads = ", ".join(culprit.term.inputs)
+            raise RewardError((*path, "use"), f"{use} needs a function of one state; this one reads {reads}")
+        if use != "potential" and settings.offset:
+            raise RewardError((*path, "offset"), f"belongs to use: potential; this is {use}")
+        if use != "state":
+            part = bind_part(settings, path, senses, view="both")
+        return Entry(name, settings, part, use, self._score(path, settings, part, use), self._factor(part, use))
+
+    def _score(self, path: tuple[str, ...], settings: TermSettings, part: Part, use: Use) -> Callable[[Known], Array]:
+        if use == "state":
+            return part
+        if use == "gain":
+            return Gain(part)
+        if self.gamma is None:
+            raise RewardError(path, "a potential needs the discount of what trains: Reward(..., gamma=...)")
+        return Potential(part, self.gamma, settings.offset)
+
+    def _factor(self, part: Part, use: Use) -> float:
+        scales = all(bound.term.scales_with_period for bound in part.bound.values())
+        if not self.settings.per_second or not scales or use != "state":
+            return 1.0
+        if self.period_s is None:
+            raise RewardError(("per_second",), "the environment's control period is not known; env_settings.task tells")
+        return self.period_s
+
+    def _check_only_positive(self) -> None:
+        potentials = [entry.name for entry in self.entries if entry.use != "state" or entry.part.is_potential]
+        if self.settings.only_positive and potentials:
+            raise RewardError(
+                ("only_positive",), f"clips what keeps potentials harmless, and {', '.join(potentials)} is one"
             )
-            for bound, weight in zip(self.terms, self.weights, strict=True)
-        ]
+
+    def _known(self, transition: Transition) -> dict[Source, Array]:
+        known = transition.by_source()
+        for source in self._both:
+            name = source[1]
+            known[source] = np.concatenate((transition.signals[name], transition.next_signals[name]))
+        if self._both_actions:
+            known["both_actions", ""] = np.concatenate((transition.previous_action, transition.action))
+        return known
 
     def _not_finite(self, breakdown: Array, transition: Transition) -> RewardError:
         culprits = np.argwhere(~np.isfinite(breakdown))
         if len(culprits) == 0:
             return RewardError(("terms",), "the sum of the weighted terms overflows; smaller weights would help")
         index, row = (int(i) for i in culprits[0])
-        bound = self.terms[index]
-        read = {signal: transition.next_signals[signal][row].tolist() for signal in bound.signal_of.values()}
+        entry = self.entries[index]
+        names = sorted({name for _, name in entry.part.sources() if name})
+        read = {name: transition.next_signals[name][row].tolist() for name in names}
         return RewardError(
-            ("terms", bound.name),
-            f"reward term {bound.name} is {breakdown[index, row]} in row {row}; it read {read or 'no signal'}",
+            ("terms", entry.name),
+            f"reward term {entry.name} is {breakdown[index, row]} in row {row}; it read {read or 'no signal'}",
         )
-
-
-def _bind(name: str, settings: RewardSettings, available: Collection[str]) -> BoundTerm:
-    chosen = settings.terms[name]
-    if chosen.term not in TERMS:
-        raise RewardError(("terms", name, "term"), f"unknown term {chosen.term}{nearest(chosen.term, TERMS)}")
-    return BoundTerm(name, TERMS[chosen.term], chosen.signal, chosen.parameters, available)

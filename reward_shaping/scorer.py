@@ -1,5 +1,6 @@
 """Scores the transitions of a vector environment's rows, step by step."""
 
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ from reward_shaping.term import Signals, Transition
 from reward_shaping.term_log import TermLog
 
 Array = np.ndarray
+
+LATEST_EPISODES = 100  # of which the success decides weights that follow success
 
 
 class RewardScorer:
@@ -21,12 +24,16 @@ class RewardScorer:
 
     Attributes:
         log: per-term sums.
+        step: transitions scored, which schedules of weights follow.
     """
 
     def __init__(self, reward: Reward, rows: int, scale: float = 1.0) -> None:
         self.reward = reward
         self.scale = scale
-        self.log = TermLog(reward.names, rows)
+        self.log = TermLog(reward.labels, rows)
+        self.step = 0
+        self._successes = deque[float](maxlen=LATEST_EPISODES)
+        self._moments = [(0, 0.0), (0, 0.0)]
         self._signals: Signals = {}
         self._previous_action: Array | None = None
 
@@ -68,6 +75,9 @@ class RewardScorer:
             action = np.where(valid[:, None], action, transition.previous_action)
             transitions = int(valid.sum())
         self.log.add(breakdown, done, transitions)
+        self.step += transitions
+        if self.reward.is_scheduled:
+            self._advance_weights(infos, done)
         self._signals = signals
         self._previous_action = np.where(done[:, None], 0.0, action) if done.any() else action
         infos["reward_terms"] = dict(zip(self.reward.names, breakdown, strict=True))
@@ -75,15 +85,45 @@ class RewardScorer:
         scaled: Array = self.scale * total
         return scaled
 
+    def continue_from(self, step: int, state: dict[str, Any]) -> None:
+        """Let weights be those of a training that has come to `step`, without the episodes under way in its state."""
+        self.step = step
+        self._successes.extend(state["successes"])
+        self._moments = [(step, self._success)] * 2
+        self.reward.restart(*self._moments[1])
+
     def state_dict(self) -> dict[str, Any]:
         """What the next steps depend on."""
-        return {"previous_action": self._previous_action, "log": self.log.state_dict()}
+        return {
+            "content_hash": self.reward.content_hash,
+            "previous_action": self._previous_action,
+            "log": self.log.state_dict(),
+            "step": self.step,
+            "successes": list(self._successes),
+            "moments": list(self._moments),
+        }
 
     def load_state_dict(self, state: dict[str, Any], infos: dict[str, Any]) -> None:
         """Continue where `state_dict` was taken; infos are those of the restored environment."""
         self._previous_action = None if state["previous_action"] is None else np.array(state["previous_action"])
         self._signals = self._used(infos)
         self.log.load_state_dict(state["log"])
+        self.step = state["step"]
+        self._successes.extend(state["successes"])
+        self._moments = [(step, success) for step, success in state["moments"]]
+        self.reward.restart(*self._moments[0])
+        self.reward.advance(*self._moments[1])
+
+    @property
+    def _success(self) -> float:
+        return sum(self._successes) / len(self._successes) if self._successes else 0.0
+
+    def _advance_weights(self, infos: dict[str, Any], done: Array) -> None:
+        if done.any():
+            finals = infos.get("final_info", {}).get("signals", {})
+            self._successes.extend(finals["success"][done, 0].tolist() if "success" in finals else ())
+        self._moments = [self._moments[1], (self.step, self._success)]
+        self.reward.advance(*self._moments[1])
 
     def _used(self, infos: dict[str, Any]) -> Signals:
         if not self.reward.signals:

@@ -1,35 +1,117 @@
 """The YAML form of a reward: named terms with weights."""
 
-from typing import Any
+from math import inf
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field, model_validator
+
+from reward_shaping.schedule import Finite, Strict, Weight, weight_at
+
+Use = Literal["state", "potential", "gain"]
 
 
-class TermSettings(BaseModel):
+class GateSettings(Strict):
+    """Where a term counts; elsewhere it is 0.
+
+    Attributes:
+        signal: one number, of the state after the step.
+        above: the term counts where the signal is above this.
+        below: and where it is below this.
+        observed_by: what the policy observes and can tell the gate from, where it does not observe the signal
+            itself: a gate that it cannot know of would make the reward a riddle.
+    """
+
+    signal: str
+    above: Finite | None = None
+    below: Finite | None = None
+    observed_by: str | None = None
+
+    @model_validator(mode="after")
+    def _has_a_bound(self) -> Self:
+        if self.above is None and self.below is None:
+            raise ValueError("neither above nor below; expected one of them, or both")
+        if self.above is not None and self.below is not None and self.above >= self.below:
+            raise ValueError(f"above {self.above:g} and below {self.below:g} leave nothing between them")
+        return self
+
+
+class PartSettings(Strict):
+    """A term, or a product or the largest of several.
+
+    Attributes:
+        term: a key of `reward_shaping.terms.TERMS`, `python:package.module:function`, or a published one.
+        product: parts that are multiplied.
+        max: parts of which the largest counts: stages, each of which pays more than the one before.
+        signal: the signal the term reads, or argument name -> signal where it reads several; left out, each
+            argument reads the signal of its own name.
+        parameters: the term's numbers, as its function names them.
+        when: where it counts.
+        pays: [low, high]: x in [0, 1] becomes low + (high - low) x, before the gate.
+    """
+
+    term: str | None = None
+    product: Annotated[dict[str, "PartSettings"], Field(min_length=2)] | None = None
+    max: Annotated[dict[str, "PartSettings"], Field(min_length=2)] | None = None
+    signal: str | dict[str, str] | None = None
+    parameters: dict[str, Any] = Field(default={})
+    when: GateSettings | None = None
+    pays: Annotated[list[Finite], Field(min_length=2, max_length=2)] | None = None
+
+    @model_validator(mode="after")
+    def _is_one_thing(self) -> Self:
+        given = [key for key in ("term", "product", "max") if getattr(self, key) is not None]
+        if len(given) != 1:
+            raise ValueError(f"expected one of term, product and max, found {' and '.join(given) or 'none'}")
+        if self.term is None and (self.signal is not None or self.parameters):
+            raise ValueError(f"signal and parameters belong to the parts of a {given[0]}, not to itself")
+        return self
+
+    @property
+    def parts(self) -> dict[str, "PartSettings"]:
+        """The parts of a product or a largest."""
+        return self.product or self.max or {}
+
+
+class TermSettings(PartSettings):
     """One named term of a reward.
 
     Attributes:
-        term: a key of `reward_shaping.terms.TERMS`.
-        signal: the signal it reads, or argument name -> signal where it reads several; left out, each
-            argument reads the signal of its own name.
-        parameters: the term's numbers, as its function names them.
-        weight: factor of the term in the total; its sign says whether the term is wanted.
+        weight: factor of the term in the total; its sign says whether the term is wanted. A mapping changes it
+            while the policy trains.
+        use: what becomes of x, a function of the state: `state` pays x(s') in every step; `potential` pays
+            gamma x(s') - x(s), which leaves the best policy what it is; `gain` pays x(s') - x(s). Left out,
+            potentials are `potential`, and the rest `state`.
+        offset: added to x of a potential; it changes how one learns, not what is best (Müller & Kudenko 2025).
+        probe: compute and log the term without counting it.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    term: str
-    signal: str | dict[str, str] | None = None
-    parameters: dict[str, Any] = {}
-    weight: float = Field(allow_inf_nan=False)
+    weight: Weight
+    use: Use | None = None
+    offset: Finite = 0.0
+    probe: bool = False
 
 
-class RewardSettings(BaseModel):
-    """A reward function; the total is the weighted sum of its terms."""
+class RewardSettings(Strict):
+    """A reward function; the total is the weighted sum of its terms.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    Attributes:
+        terms: by name.
+        only_positive: a negative total becomes 0. It takes from potentials what makes them harmless, and so
+            cannot be had together with them.
+        per_second: weights of terms that scale with the control period are per second, and are multiplied by it.
+    """
 
     terms: dict[str, TermSettings] = Field(min_length=1)
+    only_positive: bool = False
+    per_second: bool = False
+
+    def at_the_end(self) -> Self:
+        """Return this reward with the weights that schedules end with, as evaluations use it."""
+        final = {
+            name: term.model_copy(update={"weight": weight_at(term.weight, inf, success=1.0)})
+            for name, term in self.terms.items()
+        }
+        return self.model_copy(update={"terms": final})
 
 
 ENV_REWARD_ONLY = RewardSettings(terms={"env_reward": TermSettings(term="env_reward", weight=1.0)})

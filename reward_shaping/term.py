@@ -2,21 +2,22 @@
 
 import difflib
 import inspect
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, create_model
 
 Array = np.ndarray
 Signals = dict[str, Array]
 Source = tuple[str, str]
+Known = Mapping[Source, Array]
 Kind = Literal["per_step", "event", "potential", "cost"]
 
-_FROM_TRANSITION = ("action", "previous_action", "terminated", "truncated", "env_reward")
-_BEFORE = "_before"
+FROM_TRANSITION = ("action", "previous_action", "terminated", "truncated", "env_reward")
+BEFORE = "_before"
 
 
 class RewardError(ValueError):
@@ -56,7 +57,7 @@ class Transition(NamedTuple):
         """Return everything that a term may read, (field, name of a signal or nothing) -> array."""
         known: dict[Source, Array] = {("signals", name): value for name, value in self.signals.items()}
         known |= {("next_signals", name): value for name, value in self.next_signals.items()}
-        return known | {(field, ""): getattr(self, field) for field in _FROM_TRANSITION}
+        return known | {(field, ""): getattr(self, field) for field in FROM_TRANSITION}
 
 
 @dataclass(frozen=True)
@@ -66,12 +67,29 @@ class Term:
     The function's array arguments, which come first, are inputs: `action`, `previous_action`, `terminated`,
     `truncated` and `env_reward` come from the transition; every other one is a signal after the step, or before
     it where the name ends in `_before`. Its remaining arguments are parameters, checked by their annotations.
+
+    A function that reads nothing but signals, and the action that led to them, is a *state term*: it may serve
+    as a potential. Any other one is a *transition term*.
+
+    Attributes:
+        function: the formula, -> (N,).
+        kind: `per_step`: paid as long as it holds; `event`: paid in single steps; `potential`: a measure of how
+            far along a state is, or a difference of one; `cost`: something to be kept below a limit.
+        range: interval that holds every value.
+        unit: of the value, SI, "1" where there is none.
+        sign: 1 where more of it is wanted, -1 where less is.
+        scales_with_period: its sum over a second grows with the number of steps in it, so that a weight per
+            second is to be multiplied by the control period.
+        check: refuses parameters that do not go together, by a ValueError.
     """
 
     function: Callable[..., Array]
     kind: Kind
     range: tuple[float, float]
-    unit: str
+    unit: str = "1"
+    sign: Literal[1, -1] = 1
+    scales_with_period: bool = False
+    check: Callable[..., None] | None = None
 
     @cached_property
     def inputs(self) -> tuple[str, ...]:
@@ -81,8 +99,13 @@ class Term:
     @cached_property
     def signals(self) -> tuple[str, ...]:
         """Names under which the function knows its signals."""
-        names = (name.removesuffix(_BEFORE) for name in self.inputs if name not in _FROM_TRANSITION)
+        names = (name.removesuffix(BEFORE) for name in self.inputs if name not in FROM_TRANSITION)
         return tuple(dict.fromkeys(names))
+
+    @property
+    def is_state(self) -> bool:
+        """Whether it is a function of one state, and of the action that led there."""
+        return all(name == "action" or name in self.signals for name in self.inputs)
 
     @cached_property
     def parameters(self) -> type[BaseModel]:
@@ -94,65 +117,9 @@ class Term:
         }
         return create_model(self.function.__name__, __config__=ConfigDict(extra="forbid", strict=True), **fields)
 
-    @property
+    @cached_property
     def _arguments(self) -> list[inspect.Parameter]:
-        return list(inspect.signature(self.function).parameters.values())
-
-
-class BoundTerm:
-    """A term under a name in a reward, with its signals chosen and its parameters checked.
-
-    Raises:
-        RewardError: a parameter or a signal does not fit.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        term: Term,
-        signal: str | dict[str, str] | None,
-        parameters: dict[str, Any],
-        available: Collection[str],
-    ) -> None:
-        self.name = name
-        self.term = term
-        self.signal_of = _choose_signals(name, term, signal, available)
-        try:
-            self.parameters = term.parameters.model_validate(parameters).model_dump()
-        except ValidationError as error:
-            first = error.errors()[0]
-            path = ("terms", name, "parameters", *(str(key) for key in first["loc"]))
-            known = ", ".join(term.parameters.model_fields) or "none"
-            raise RewardError(path, f"{first['msg']} (parameters of this term: {known})") from None
-        self._function = partial(term.function, **self.parameters)
-        self._sources = tuple(self._source(argument) for argument in term.inputs)
-
-    def __call__(self, known: dict[Source, Array]) -> Array:
-        """Score N transitions, (N,), of which everything is known that `Transition.by_source` tells."""
-        return self._function(*map(known.__getitem__, self._sources))
-
-    def _source(self, argument: str) -> Source:
-        if argument in _FROM_TRANSITION:
-            return argument, ""
-        field = "signals" if argument.endswith(_BEFORE) else "next_signals"
-        return field, self.signal_of[argument.removesuffix(_BEFORE)]
-
-
-def _choose_signals(
-    name: str, term: Term, signal: str | dict[str, str] | None, available: Collection[str]
-) -> dict[str, str]:
-    path = ("terms", name, "signal")
-    if isinstance(signal, str):
-        if len(term.signals) != 1:
-            raise RewardError(path, f"this term reads {len(term.signals)} signals: {', '.join(term.signals) or 'none'}")
-        signal = {term.signals[0]: signal}
-    chosen = {argument: argument for argument in term.signals} | (signal or {})
-    for argument, wanted in chosen.items():
-        if argument not in term.signals:
-            raise RewardError(path, f"unknown argument {argument}{nearest(argument, term.signals)}")
-        if wanted not in available:
-            raise RewardError(path, f"unknown signal {wanted}{nearest(wanted, available)}")
-    return chosen
+        return list(inspect.signature(self.function, eval_str=True).parameters.values())
 
 
 def nearest(wrong: str, known: Collection[str]) -> str:

@@ -69,7 +69,8 @@ class BehaviorTrainer:
 
     def open_log(self) -> None:
         """Open the behavior's log; what it says of later steps than this one is dropped."""
-        self.metrics = MetricsLog(self.folder.behavior(self.name), self.step)
+        labels = {"reward_hash": self._scorer.reward.content_hash}
+        self.metrics = MetricsLog(self.folder.behavior(self.name), self.step, labels)
         self.metrics.load_state_dict(self._restored_metrics)
 
     def act(self) -> np.ndarray:
@@ -160,6 +161,7 @@ class BehaviorTrainer:
         self.finished = self.step >= self.settings.max_steps
         self._restored_metrics = state["metrics"]
         self.algorithm.load_state_dict(state["algorithm"])
+        self._scorer.continue_from(self.step, as_arrays(state["reward"]))
 
     def fits(self, state: Mapping[str, Any]) -> bool:
         """Whether the state's episodes have as many rows as this run."""

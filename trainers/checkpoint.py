@@ -10,7 +10,7 @@ import torch
 from trainers.errors import UserError
 from trainers.files import write_atomically
 
-FORMAT = 2
+FORMAT = 3
 REQUIRED = (
     "step",
     "best",

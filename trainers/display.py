@@ -125,12 +125,12 @@ class Display:
         """Print a line, as long as it is."""
         self.console.print(text, soft_wrap=True)
 
-    def reward_table(self, behavior: str, rows: Sequence[tuple[str, str, str, str, float]]) -> None:
-        """Print the active terms of a reward."""
-        table = Table(title=f"Reward of {behavior}", title_justify="left", title_style="bold")
+    def reward_table(self, behavior: str, rows: Sequence[tuple[str, str, str, str, str]], digest: str) -> None:
+        """Print the terms of a reward, and the start of its content hash."""
+        table = Table(title=f"Reward of {behavior} ({digest[:12]})", title_justify="left", title_style="bold")
         for header in ("name", "term", "signals", "parameters"):
             table.add_column(header)
         table.add_column("weight", justify="right")
         for name, term, signals, parameters, weight in rows:
-            table.add_row(name, term, signals or "-", parameters or "-", f"{weight:g}")
+            table.add_row(name, term, signals or "-", parameters or "-", weight)
         self.console.print(table)

@@ -87,14 +87,18 @@ class MetricsLog:
     Args:
         folder: where TensorBoard's events and metrics.jsonl go.
         first_step: entries of an earlier run after this step are dropped: they will be made again.
+        labels: what every line says of the run, the content hash of its reward for example.
     """
 
-    def __init__(self, folder: Path, first_step: int) -> None:
+    def __init__(self, folder: Path, first_step: int, labels: Mapping[str, str] | None = None) -> None:
         self._values: dict[str, list[float]] = defaultdict(list)
         self._path = folder / "metrics.jsonl"
         self._drop_after(first_step)
         self._file = self._path.open("a", encoding="utf-8")
         self._board = SummaryWriter(str(folder), purge_step=first_step + 1)
+        self._labels = dict(labels or {})
+        for name, text in self._labels.items():
+            self._board.add_text(name, text, first_step)
         self._started = time.perf_counter()
         self._first_step = first_step
 
@@ -118,7 +122,7 @@ class MetricsLog:
         self._board.flush()
         numbers = {name: value if math.isfinite(value) else None for name, value in values.items()}
         seconds = round(time.perf_counter() - self._started, 3)
-        self._file.write(json.dumps({"step": step, "seconds": seconds, **numbers}) + "\n")
+        self._file.write(json.dumps({"step": step, "seconds": seconds, **self._labels, **numbers}) + "\n")
         self._file.flush()
 
     def state_dict(self) -> dict[str, Any]:

@@ -138,7 +138,8 @@ def _announce(settings: RunSettings, world: World, document: Document, display: 
     for name, behavior in settings.behaviors.items():
         for line in without_effect(behavior):
             display.note(line)
-        display.reward_table(name, world.scorers[name].reward.describe())
+        reward = world.scorers[name].reward
+        display.reward_table(name, reward.describe(), reward.content_hash)
 
 
 def _evaluator(

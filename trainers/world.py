@@ -20,7 +20,7 @@ from unity_env.make import make_base_env
 from unity_env.scene import UnityScene
 from unity_env.settings import EnvSettings, Sampler
 from unity_env.sim.role import find_role
-from unity_env.spaces import Layouts
+from unity_env.spaces import SIGNALS_SENSOR, Layouts, SignalViews
 from unity_env.vector_env import APPEAR_STEPS, SILENT_STEPS, UnityVectorEnv, answers_to
 
 EVALUATION_ROWS = 50
@@ -161,7 +161,7 @@ def make_world(
         with _environment_errors(names[0], document):
             world = World(UnityScene(env, layouts, None, signals, names), names)
         for name, agents in world.rows.items():
-            reward, strength = _reward(settings, name, agents.signals, document)
+            reward, strength = _reward(settings, name, agents.signals, layouts[plain[name]], document, evaluation)
             world.scorers[name] = RewardScorer(reward, agents.num_rows, strength)
         return world
     except BaseException:
@@ -184,10 +184,10 @@ def make_env(settings: RunSettings, name: str, document: Document, *, rows: int 
     """
     base = _make_base_env(settings, document, name, rows=rows)
     try:
-        layouts = _described_layouts(settings.env_settings, name, document) or _layouts_of(base).get(name)
+        layouts = _described_layouts(settings.env_settings, name, document) or _layouts_of(base).get(name, {})
         with _environment_errors(name, document):
             env = UnityVectorEnv(base, name, layouts, None, settings.behaviors[name].signals)
-        return RewardWrapper(env, *_reward(settings, name, env.agents.signals, document))
+        return RewardWrapper(env, *_reward(settings, name, env.agents.signals, layouts, document))
     except BaseException:
         base.close()
         raise
@@ -212,14 +212,36 @@ def _make_base_env(
         )
 
 
-def _reward(settings: RunSettings, name: str, signals: Mapping[str, Any], document: Document) -> tuple[Reward, float]:
+def _reward(
+    settings: RunSettings,
+    name: str,
+    signals: SignalViews,
+    layouts: Layouts,
+    document: Document,
+    evaluation: bool = False,
+) -> tuple[Reward, float]:
+    """Return a behavior's reward, in an evaluation as it is at the end of training, and its strength."""
     behavior = settings.behaviors[name]
     check_signals(settings, name, signals, document)
+    shaping = behavior.reward_shaping or ENV_REWARD_ONLY
+    seen = {part.name for sensor, layout in layouts.items() if sensor != SIGNALS_SENSOR for part in layout.components}
     try:
-        reward = Reward(behavior.reward_shaping or ENV_REWARD_ONLY, signals)
+        reward = Reward(
+            shaping.at_the_end() if evaluation else shaping,
+            {signal: where.stop - where.start for signal, (_, where) in signals.items()},
+            gamma=behavior.reward_signals.extrinsic.gamma,
+            period_s=_control_period_s(settings.env_settings, name),
+            observed=seen | set(behavior.signals),
+        )
     except RewardError as error:
         raise _reward_error(settings, error, document, name) from None
     return reward, behavior.reward_signals.extrinsic.strength
+
+
+def _control_period_s(world: EnvSettings, name: str) -> float | None:
+    """Return the time between two decisions of a described task; None where nothing is said."""
+    task = world.sim_task or world.task
+    return None if task is None else find_role(task, name).control.period_s
 
 
 @contextmanager

@@ -1,12 +1,17 @@
-"""Terms that serve any robot."""
+"""Terms that serve any robot. Signals are (N, k), results (N,)."""
 
 from typing import Annotated
 
 import numpy as np
 from pydantic import Field
 
+from reward_shaping import kernels
+from reward_shaping.kernels import Kind
+
 Array = np.ndarray
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Bounds = Annotated[list[float], Field(min_length=2, max_length=2)]
 
 
 def env_reward(env_reward: Array) -> Array:
@@ -28,7 +33,51 @@ def success(success: Array) -> Array:
     Returns:
         (N,).
     """
-    return success[:, 0]
+    return column(success)
+
+
+def failure(terminated: Array, success: Array) -> Array:
+    """Count 1 in the step that ends an episode without success; a time limit is no failure.
+
+    Args:
+        terminated: (N,) bool.
+        success: (N, 1), 0 or 1.
+
+    Returns:
+        (N,).
+    """
+    failed: Array = terminated * (1.0 - column(success))
+    return failed
+
+
+def flag(flag: Array) -> Array:
+    """Count 1 while a signal is 1; with `use: gain` once when that begins, and back when it ends.
+
+    Args:
+        flag: (N, 1), 0 or 1.
+
+    Returns:
+        (N,).
+    """
+    return column(flag)
+
+
+def tolerance(
+    value: Array, bounds: Bounds, margin: float = 0.0, kind: Kind = "linear", value_at_margin: float = 0.1
+) -> Array:
+    """Score how well a quantity lies within bounds: 1 inside, value_at_margin at distance margin from them.
+
+    Args:
+        value: (N, 1), or (N, k) of which the Euclidean length counts.
+        bounds: lower and upper, value's unit; .inf leaves a side open.
+        margin: value's unit; 0 makes a step.
+        kind: shape of the fall, a kernel of `reward_shaping.kernels`.
+        value_at_margin: score at the margin.
+
+    Returns:
+        (N,), in [0, 1].
+    """
+    return kernels.tolerance(length(value), bounds, margin, kind, value_at_margin)
 
 
 def reach(goal_distance: Array, std: Positive) -> Array:
@@ -41,8 +90,39 @@ def reach(goal_distance: Array, std: Positive) -> Array:
     Returns:
         (N,).
     """
-    score: Array = 1.0 - np.tanh(goal_distance[:, 0] / std)
+    score: Array = 1.0 - np.tanh(column(goal_distance) / std)
     return score
+
+
+def coarse_fine(goal_distance: Array, coarse: Positive, fine: Positive, fine_share: Fraction = 0.5) -> Array:
+    """Score nearness twice: (1 - w)(1 - tanh(d / coarse)) + w (1 - tanh(d / fine)), in [0, 1].
+
+    Args:
+        goal_distance: d, (N, 1), m.
+        coarse: where the part that leads there has fallen to 0.24, m.
+        fine: where the part that ends the way has fallen to 0.24, m.
+        fine_share: w.
+
+    Returns:
+        (N,).
+    """
+    return kernels.coarse_fine(column(goal_distance), coarse, fine, fine_share)
+
+
+def goal_progress(goal_distance: Array, start_distance: Positive) -> Array:
+    """Tell how much of the way is done: 1 - d / d_0, a potential.
+
+    A geodesic distance (Unity's NavMesh) leads around walls, a straight one into the corners behind them.
+
+    Args:
+        goal_distance: d, (N, 1), m.
+        start_distance: d_0, of a typical start, m.
+
+    Returns:
+        (N,), at most 1.
+    """
+    done: Array = 1.0 - column(goal_distance) / start_distance
+    return done
 
 
 def progress(goal_distance_before: Array, goal_distance: Array) -> Array:
@@ -55,49 +135,35 @@ def progress(goal_distance_before: Array, goal_distance: Array) -> Array:
     Returns:
         (N,).
     """
-    made: Array = goal_distance_before[:, 0] - goal_distance[:, 0]
+    made: Array = column(goal_distance_before) - column(goal_distance)
     return made
 
 
-def change(state_before: Array, state: Array) -> Array:
-    """Pay 1 when a state begins and charge 1 when it ends, so that waiting in it earns nothing.
+def sparse_goal(goal_distance: Array, tolerance: Positive) -> Array:
+    """Charge 1 for every step away from the goal: -1[d > tolerance], the reward of hindsight experience replay.
 
     Args:
-        state_before: (N, 1), 0 or 1.
-        state: (N, 1), 0 or 1.
+        goal_distance: d, (N, 1), m.
+        tolerance: m; 0.05 in Fetch (Plappert et al. 2018, arXiv 1802.09464).
 
     Returns:
-        (N,).
+        (N,), -1 or 0.
     """
-    changed: Array = state[:, 0].astype(float) - state_before[:, 0]
-    return changed
+    away: Array = -np.heaviside(column(goal_distance) - tolerance, 0.0)
+    return away
 
 
-def action_rate(action: Array, previous_action: Array) -> Array:
-    """Measure jerky control: |a - a_previous|^2.
-
-    Args:
-        action: (N, A), in [-1, 1].
-        previous_action: same shape, 0 at the start of an episode.
-
-    Returns:
-        (N,).
-    """
-    return _squared_norm(action - previous_action)
+def column(signal: Array) -> Array:
+    """Return the one number per row of a signal, (N, 1) -> (N,); a signal of another size is refused."""
+    return signal.reshape(len(signal))
 
 
-def joint_vel(joint_vel: Array) -> Array:
-    """Measure motion of the joints: |q'|^2, rad^2/s^2.
-
-    Args:
-        joint_vel: (N, joints), rad/s.
-
-    Returns:
-        (N,).
-    """
-    return _squared_norm(joint_vel)
+def length(signal: Array) -> Array:
+    """Return the number, or the Euclidean length of the numbers, of each row: (N, k) -> (N,)."""
+    return column(signal) if signal.shape[1] == 1 else np.sqrt(squared_norm(signal))
 
 
-def _squared_norm(x: Array) -> Array:
-    norm: Array = np.vecdot(x, x)
+def squared_norm(x: Array) -> Array:
+    """Return |x|^2 of each row, (N, k) -> (N,)."""
+    norm: Array = np.einsum("ij,ij->i", x, x)
     return norm

@@ -1,8 +1,12 @@
-"""Terms of driving robots."""
+"""Terms of driving robots. Signals are (N, k), results (N,)."""
+
+from math import inf, pi
 
 import numpy as np
 
-from reward_shaping.terms.common import Array, Positive
+from reward_shaping.kernels import Kind
+from reward_shaping.kernels import tolerance as within
+from reward_shaping.terms.common import Array, Positive, column
 
 
 def collision(collision: Array) -> Array:
@@ -14,7 +18,27 @@ def collision(collision: Array) -> Array:
     Returns:
         (N,).
     """
-    return collision[:, 0]
+    return column(collision)
+
+
+def arrived(goal_distance: Array, forward_velocity: Array, tolerance: Positive, stop_velocity: Positive) -> Array:
+    """Count 1 while the goal is reached and the robot stands: 1[d < tolerance and |v| < stop_velocity].
+
+    For builds that send no `success`.
+
+    Args:
+        goal_distance: d, (N, 1), m.
+        forward_velocity: v, (N, 1), m/s.
+        tolerance: m.
+        stop_velocity: m/s.
+
+    Returns:
+        (N,).
+    """
+    there = np.heaviside(tolerance - column(goal_distance), 0.0)
+    stands = np.heaviside(stop_velocity - np.abs(column(forward_velocity)), 0.0)
+    done: Array = there * stands
+    return done
 
 
 def clearance(clearance: Array, safe: Positive) -> Array:
@@ -27,7 +51,48 @@ def clearance(clearance: Array, safe: Positive) -> Array:
     Returns:
         (N,).
     """
-    blame: Array = np.minimum(np.maximum(clearance[:, 0] / safe, 0.0), 1.0) - 1.0
+    blame: Array = np.minimum(np.maximum(column(clearance) / safe, 0.0), 1.0) - 1.0
+    return blame
+
+
+def lidar_clearance(lidar: Array, safe: Positive, margin: Positive, kind: Kind = "linear") -> Array:
+    """Blame the nearest thing that a lidar sees: tolerance(min r; [safe, inf), margin) - 1, in [-1, 0].
+
+    Args:
+        lidar: r, (N, rays), m.
+        safe: distance from which on there is no blame, m.
+        margin: how much nearer the blame is 0.9, m.
+        kind: shape of the rise, a kernel of `reward_shaping.kernels`.
+
+    Returns:
+        (N,).
+    """
+    blame: Array = within(lidar.min(axis=1), (safe, inf), margin, kind) - 1.0
+    return blame
+
+
+def ttc(lidar: Array, forward_velocity: Array, horizon: Positive, radius: Positive) -> Array:
+    """Blame a short time to collision: -max(0, 1 - TTC / horizon), in [-1, 0].
+
+    TTC is the least over the rays of (r - radius) / (v cos a), for things at rest that the robot drives towards:
+    unlike a distance it lets the robot pass a doorway slowly.
+
+    Args:
+        lidar: r, (N, rays), m; rays evenly around the robot, counter-clockwise, the first one forward.
+        forward_velocity: v, (N, 1), m/s; negative is backward.
+        horizon: time from which on there is no blame, s.
+        radius: of the robot about the lidar, m.
+
+    Returns:
+        (N,).
+    """
+    angles = 2.0 * pi * np.arange(lidar.shape[1]) / lidar.shape[1]
+    closing = forward_velocity * np.cos(angles)
+    gap = np.maximum(lidar - radius, 0.0)
+    # 1 - TTC / horizon = 1 - gap / (closing horizon), without a division by a speed of 0
+    reachable = np.maximum(closing, 0.0) * horizon
+    urgency = (reachable - gap) / np.maximum(reachable, 1e-6)
+    blame: Array = -np.maximum(urgency.max(axis=1), 0.0)
     return blame
 
 
@@ -42,8 +107,21 @@ def approach_speed(forward_velocity: Array, goal_bearing: Array, max_velocity: P
     Returns:
         (N,).
     """
-    speed: Array = forward_velocity[:, 0] * np.cos(goal_bearing[:, 0]) / max_velocity
+    speed: Array = column(forward_velocity) * np.cos(column(goal_bearing)) / max_velocity
     return speed
+
+
+def heading(goal_bearing: Array) -> Array:
+    """Measure how far the robot looks away from its goal: |bearing|, in [0, pi] rad.
+
+    Args:
+        goal_bearing: 0 = straight ahead, (N, 1), rad.
+
+    Returns:
+        (N,).
+    """
+    away: Array = np.abs(column(goal_bearing))
+    return away
 
 
 def spin(yaw_velocity: Array, forward_velocity: Array, slow: Positive) -> Array:
@@ -57,7 +135,7 @@ def spin(yaw_velocity: Array, forward_velocity: Array, slow: Positive) -> Array:
     Returns:
         (N,).
     """
-    turning: Array = np.abs(yaw_velocity[:, 0]) * (np.abs(forward_velocity[:, 0]) < slow)
+    turning: Array = np.abs(column(yaw_velocity)) * (np.abs(column(forward_velocity)) < slow)
     return turning
 
 
@@ -73,7 +151,7 @@ def keep_distance(person_distance: Array, near: Positive, far: Positive, margin:
     Returns:
         (N,).
     """
-    distance = person_distance[:, 0]
+    distance = column(person_distance)
     error = np.maximum(np.maximum(near - distance, distance - far), 0.0)
     score: Array = 1.0 - np.tanh(error / margin)
     return score
@@ -88,17 +166,5 @@ def facing(person_bearing: Array) -> Array:
     Returns:
         (N,).
     """
-    score: Array = (1.0 + np.cos(person_bearing[:, 0])) / 2.0
+    score: Array = (1.0 + np.cos(column(person_bearing))) / 2.0
     return score
-
-
-def in_place(in_place: Array) -> Array:
-    """Count 1 per step in which distance and bearing are as wanted.
-
-    Args:
-        in_place: (N, 1), 0 or 1.
-
-    Returns:
-        (N,).
-    """
-    return in_place[:, 0]

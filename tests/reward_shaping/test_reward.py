@@ -69,7 +69,7 @@ def test_the_environments_own_reward_is_passed_on() -> None:
 
 def test_the_table_names_term_signals_parameters_and_weight() -> None:
     reward = make_reward(near={"term": "reach", "parameters": {"std": 0.3}, "weight": 0.5})
-    assert reward.describe() == [("near", "reach", "goal_distance", "std=0.3", 0.5)]
+    assert reward.describe() == [("near", "reach", "goal_distance", "std=0.3", "0.5")]
 
 
 @pytest.mark.parametrize(
@@ -129,6 +129,7 @@ def test_a_signal_that_the_environment_does_not_send_is_refused() -> None:
         {"terms": {"x": {"term": "time", "weight": 1.0, "wieght": 2.0}}},
         {"terms": {"x": {"term": "time", "weight": "heavy"}}},
         {"terms": {"x": {"term": "time", "weight": 1.0}}, "extra": 1},
+        {"terms": {"x": {"weight": 1.0}}},
     ],
 )
 def test_settings_that_do_not_fit_the_schema_are_refused(settings: dict[str, Any]) -> None:

@@ -1,0 +1,137 @@
+"""What a reward is composed of: terms, their products and maxima, with gates."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+import numpy as np
+
+from reward_shaping.bound import BoundTerm, Path, View
+from reward_shaping.registry import find_term
+from reward_shaping.settings import GateSettings, PartSettings
+from reward_shaping.term import Array, Known, RewardError, Source, nearest
+
+
+@dataclass(frozen=True)
+class Senses:
+    """What a reward may read.
+
+    Attributes:
+        signals: names of the signals that the environment sends, with their sizes where these are known.
+        observed: what the policy sees, by name; None where that is not known.
+    """
+
+    signals: Collection[str]
+    observed: Collection[str] | None = None
+
+
+class Gate:
+    """1 where a signal lies between two bounds, else 0.
+
+    Raises:
+        RewardError: an unknown signal, one of several numbers, or one that the policy cannot know of.
+    """
+
+    def __init__(self, settings: GateSettings, path: Path, senses: Senses, view: View) -> None:
+        self._above = -np.inf if settings.above is None else settings.above
+        self._below = np.inf if settings.below is None else settings.below
+        self.source: Source = ("both" if view == "both" else "next_signals", settings.signal)
+        if settings.signal not in senses.signals:
+            hint = nearest(settings.signal, senses.signals)
+            raise RewardError((*path, "signal"), f"unknown signal {settings.signal}{hint}")
+        if isinstance(senses.signals, Mapping) and senses.signals[settings.signal] != 1:
+            size = senses.signals[settings.signal]
+            raise RewardError((*path, "signal"), f"{settings.signal} has {size} numbers; a gate reads one")
+        _check_observed(settings, path, senses.observed)
+
+    def __call__(self, known: Known) -> Array:
+        """Return (N,) or (2 N,), bool."""
+        x = known[self.source][:, 0]
+        inside: Array = (x > self._above) & (x < self._below)
+        return inside
+
+
+@dataclass(frozen=True)
+class Part:
+    """A term or a combination, with its gate.
+
+    Attributes:
+        value: scores all rows.
+        bound: the terms in it, by their paths in the YAML.
+        gate: where it counts.
+        pays: what its 0 and its 1 become.
+    """
+
+    value: Callable[[Known], Array]
+    bound: dict[Path, BoundTerm]
+    gates: tuple[Gate, ...]
+    gate: Gate | None
+    pays: tuple[float, float] | None
+
+    def __call__(self, known: Known) -> Array:
+        """Score all rows, (N,) or (2 N,)."""
+        result = self.value(known)
+        if self.pays is not None:
+            low, high = self.pays
+            result = low + (high - low) * result
+        return result if self.gate is None else result * self.gate(known)
+
+    @property
+    def is_state(self) -> bool:
+        """Whether it is a function of one state."""
+        return all(bound.term.is_state for bound in self.bound.values())
+
+    @property
+    def is_potential(self) -> bool:
+        """Whether it is declared to be one."""
+        return all(bound.term.kind == "potential" for bound in self.bound.values())
+
+    def sources(self) -> Iterator[Source]:
+        """Iterate over everything that is read."""
+        for reader in self.bound.values():
+            yield from reader.sources
+        for gate in self.gates:
+            yield gate.source
+
+
+def bind_part(settings: PartSettings, path: Path, senses: Senses, view: View = "after") -> Part:
+    """Make what the settings describe.
+
+    Raises:
+        RewardError: an unknown term or signal, or a parameter that does not fit.
+    """
+    gate = None if settings.when is None else Gate(settings.when, (*path, "when"), senses, view)
+    own = () if gate is None else (gate,)
+    pays = None if settings.pays is None else (settings.pays[0], settings.pays[1])
+    if settings.term is not None:
+        term = find_term(settings.term, (*path, "term"))
+        bound = BoundTerm(path, term, settings.signal, settings.parameters, senses.signals, view)
+        return Part(bound, {path: bound}, own, gate, pays)
+    key, combine = ("max", np.maximum) if settings.product is None else ("product", np.multiply)
+    parts = [bind_part(part, (*path, key, name), senses, view) for name, part in settings.parts.items()]
+    inside = {where: bound for part in parts for where, bound in part.bound.items()}
+    gates = (*own, *(gate for part in parts for gate in part.gates))
+    return Part(_combined(parts, combine), inside, gates, gate, pays)
+
+
+def _combined(parts: list[Part], combine: Any) -> Callable[[Known], Array]:
+    def value(known: Known) -> Array:
+        return reduce(combine, [part(known) for part in parts])
+
+    return value
+
+
+def _check_observed(settings: GateSettings, path: Path, observed: Collection[str] | None) -> None:
+    """Refuse a gate that the policy cannot know of."""
+    if observed is None:
+        return
+    if settings.observed_by is None and settings.signal not in observed:
+        raise RewardError(
+            (*path, "signal"),
+            f"the policy does not observe {settings.signal}, so that it could not know when the term counts; "
+            f"gate by one of {', '.join(sorted(observed)) or 'nothing'}, or name in observed_by which of them tells it",
+        )
+    if settings.observed_by is not None and settings.observed_by not in observed:
+        hint = nearest(settings.observed_by, observed)
+        raise RewardError((*path, "observed_by"), f"the policy does not observe {settings.observed_by}{hint}")
