@@ -60,7 +60,7 @@ class BoundTerm:
         try:
             with np.errstate(all="ignore"):
                 shape = np.shape(self._function(*inputs))
-        except (ValueError, IndexError, TypeError) as error:
+        except Exception as error:  # the function may be anybody's code
             raise RewardError(path, f"this term cannot be computed from {given}: {error}") from None
         if shape != (TRIAL_ROWS,):
             raise RewardError(path, f"this term returns shape {shape} for {TRIAL_ROWS} rows; expected ({TRIAL_ROWS},)")

@@ -8,8 +8,6 @@ cut, and F is never clipped. Phi may also read the action that led to a state: i
 the look-back kind of Wiewiora, Cottrell & Elkan 2003.
 """
 
-import numpy as np
-
 from reward_shaping.part import Part
 from reward_shaping.term import Array, Known
 
@@ -34,15 +32,16 @@ class Potential:
         """Let Phi count with another weight from the next step on; what was reached keeps the one it had."""
         self._weight_before, self.weight = self.weight, weight
 
-    def forget(self) -> None:
-        """Let Phi count in the states that are left with the weight it has now."""
-        self._weight_before = self.weight
+    def restart(self, weight: float) -> None:
+        """Let Phi count with this weight in all states, whatever it was."""
+        self._weight_before = self.weight = weight
 
     def __call__(self, known: Known) -> Array:
         """Score N transitions, (N,), weighted."""
-        phi, next_phi = np.split(self._offset + self._x(known), 2)
-        discounted = (self._gamma * self.weight) * next_phi
-        shaped: Array = discounted * ~known["terminated", ""] - self._weight_before * phi
+        phi = self._x(known) + self._offset
+        half = len(phi) // 2
+        discounted = (self._gamma * self.weight) * phi[half:] * ~known["terminated", ""]
+        shaped: Array = discounted - self._weight_before * phi[:half]
         return shaped
 
 

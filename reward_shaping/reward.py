@@ -53,8 +53,7 @@ class Reward:
         self._both = [source for source in sources if source[0] == "both"]
         self._both_actions = ("both_actions", "") in sources
         self._counted = sum(not entry.settings.probe for entry in self.entries)
-        self._scheduled = [entry for entry in self.entries if entry.scheduled]
-        self._potentials = [entry.score for entry in self.entries if isinstance(entry.score, Potential)]
+        self._scheduled = [(index, entry) for index, entry in enumerate(self.entries) if entry.scheduled]
         self.restart(0, 0.0)
 
     @property
@@ -71,7 +70,7 @@ class Reward:
         Raises:
             RewardError: a term is NaN or infinite, with its name and row.
         """
-        known = self._known(transition)
+        known = self.known(transition)
         breakdown = np.empty((len(self.entries), len(transition.env_reward)))
         for index, entry in enumerate(self.entries):
             breakdown[index] = entry.score(known)
@@ -83,26 +82,27 @@ class Reward:
 
     def restart(self, step: float, success: float) -> None:
         """Let the weights be those of a training step and a success rate in [0, 1], whatever they were."""
-        self.advance(step, success)
-        for potential in self._potentials:
-            potential.forget()
+        self.weights = np.array([entry.weight_at(step, success) for entry in self.entries])
+        self._factors = self.weights[:, None].copy()
+        for index, score in self._potentials():
+            score.restart(float(self.weights[index]))
+            self._factors[index] = 1.0  # a potential weighs itself: each of its two states by the weight of its time
 
     def advance(self, step: float, success: float) -> None:
         """Let the weights of the next transitions be those of a training step; to be called after each of them."""
-        self.weights = np.array([entry.weight_at(step, success) for entry in self.entries])
-        factors = self.weights.copy()
-        for index, entry in enumerate(self.entries):
+        for index, entry in self._scheduled:
+            self.weights[index] = entry.weight_at(step, success)
             if isinstance(entry.score, Potential):
                 entry.score.advance(float(self.weights[index]))
-                factors[index] = 1.0
-        self._factors = factors[:, None]
+            else:
+                self._factors[index] = self.weights[index]
 
     @property
     def content_hash(self) -> str:
         """SHA-256 of everything that the reward's numbers depend on, defaults included; not of `python:` code."""
         content: dict[str, Any] = self.settings.model_dump(mode="json", exclude={"terms"})
         content["terms"] = {entry.name: entry.resolved() for entry in self.entries}
-        content["gamma"] = self.gamma if self._potentials else None
+        content["gamma"] = self.gamma if self._potentials() else None
         content["period_s"] = self.period_s if self.settings.per_second else None
         return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
@@ -141,6 +141,10 @@ class Reward:
             raise RewardError(("per_second",), "the environment's control period is not known; env_settings.task tells")
         return self.period_s
 
+    def _potentials(self) -> list[tuple[int, Potential]]:
+        scores = enumerate(entry.score for entry in self.entries)
+        return [(index, score) for index, score in scores if isinstance(score, Potential)]
+
     def _check_only_positive(self) -> None:
         potentials = [entry.name for entry in self.entries if entry.use != "state" or entry.part.is_potential]
         if self.settings.only_positive and potentials:
@@ -148,7 +152,8 @@ class Reward:
                 ("only_positive",), f"clips what keeps potentials harmless, and {', '.join(potentials)} is one"
             )
 
-    def _known(self, transition: Transition) -> dict[Source, Array]:
+    def known(self, transition: Transition) -> dict[Source, Array]:
+        """Return everything that the terms read."""
         known = transition.by_source()
         for source in self._both:
             name = source[1]

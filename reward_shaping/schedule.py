@@ -104,11 +104,11 @@ Schedule = Ramp | Stairs | BySuccess
 
 
 def _kind(value: Any) -> str:
-    return "schedule" if isinstance(value, dict | Strict) else "number"
+    return "changing" if isinstance(value, dict | Strict) else "number"
 
 
 Weight = Annotated[
-    Annotated[Finite, Tag("number")] | Annotated[Annotated[Schedule, Field(discriminator="schedule")], Tag("schedule")],
+    Annotated[Finite, Tag("number")] | Annotated[Annotated[Schedule, Field(discriminator="schedule")], Tag("changing")],
     Discriminator(_kind),
 ]
 

@@ -46,7 +46,7 @@ class RewardScorer:
     def score(self, actions: Any, env_rew: Array, terminated: Array, truncated: Array, infos: dict[str, Any]) -> Array:
         """Return the reward of a step, (N,), and add the breakdown to its infos.
 
-        Adds `infos["reward_terms"]` (term name -> (N,), weighted) and `infos["env_reward"]`.
+        Adds `infos["reward_terms"]` (term name -> (N,), weighted, probes included) and `infos["env_reward"]`.
 
         Args:
             actions: what was sent, where infos do not tell what led to the transition.
@@ -104,10 +104,14 @@ class RewardScorer:
         }
 
     def load_state_dict(self, state: dict[str, Any], infos: dict[str, Any]) -> None:
-        """Continue where `state_dict` was taken; infos are those of the restored environment."""
+        """Continue where `state_dict` was taken; infos are those of the restored environment.
+
+        What another reward has logged is dropped: its terms were others.
+        """
         self._previous_action = None if state["previous_action"] is None else np.array(state["previous_action"])
         self._signals = self._used(infos)
-        self.log.load_state_dict(state["log"])
+        if state["content_hash"] == self.reward.content_hash:
+            self.log.load_state_dict(state["log"])
         self.step = state["step"]
         self._successes.extend(state["successes"])
         self._moments = [(step, success) for step, success in state["moments"]]

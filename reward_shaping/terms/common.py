@@ -1,9 +1,10 @@
 """Terms that serve any robot. Signals are (N, k), results (N,)."""
 
-from typing import Annotated
+from math import inf
+from typing import Annotated, Any
 
 import numpy as np
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from reward_shaping import kernels
 from reward_shaping.kernels import Kind
@@ -11,7 +12,17 @@ from reward_shaping.kernels import Kind
 Array = np.ndarray
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
-Bounds = Annotated[list[float], Field(min_length=2, max_length=2)]
+
+
+def _open_sides(bounds: Any) -> Any:
+    """Read null as an open side: a resolved configuration, being JSON, has no infinity."""
+    if not isinstance(bounds, list) or len(bounds) != 2:
+        return bounds
+    lower, upper = bounds
+    return [-inf if lower is None else lower, inf if upper is None else upper]
+
+
+Bounds = Annotated[list[float], Field(min_length=2, max_length=2), BeforeValidator(_open_sides)]
 
 
 def env_reward(env_reward: Array) -> Array:
@@ -69,7 +80,7 @@ def tolerance(
 
     Args:
         value: (N, 1), or (N, k) of which the Euclidean length counts.
-        bounds: lower and upper, value's unit; .inf leaves a side open.
+        bounds: lower and upper, value's unit; null leaves a side open.
         margin: value's unit; 0 makes a step.
         kind: shape of the fall, a kernel of `reward_shaping.kernels`.
         value_at_margin: score at the margin.

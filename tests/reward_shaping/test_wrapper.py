@@ -77,6 +77,19 @@ def test_a_truncated_row_is_scored_by_its_final_signals_too() -> None:
     assert infos["reward_terms"]["way"].tolist() == [7.5]
 
 
+def test_a_potential_ends_with_the_task_and_outlives_a_time_limit() -> None:
+    ends = [
+        at(5.0, terminated=True, final={"goal_distance": [2.0]}),
+        at(5.0, truncated=True, final={"goal_distance": [2.0]}),
+    ]
+    term = {"term": "flag", "signal": "goal_distance", "use": "potential", "weight": 1.0}
+    reward = Reward(RewardSettings.model_validate({"terms": {"phi": term}}), ["goal_distance"], gamma=0.5)
+    env = RewardWrapper(ScriptedRows([[at(1.0), at(1.0)], ends, [at(7.0), at(7.0)]]), reward)
+    env.reset()
+    paid = [env.step(np.zeros((2, 1), np.float32))[1].tolist() for _ in range(2)]
+    assert paid == [[-1, 0.5 * 2 - 1], [0.5 * 7 - 5] * 2]
+
+
 def test_rows_that_report_nothing_are_paid_nothing() -> None:
     steps = [[at(1.0), at(1.0)], [at(0.5), at(1.0, valid=False)], [at(0.5), at(0.5)]]
     settings = RewardSettings.model_validate({"terms": {"haste": {"term": "time", "weight": -1.0}}})

@@ -187,6 +187,50 @@ def test_a_setting_outside_the_behavior_is_refused_with_its_key(
         ({"a": {"term": "time", "wieght": 1.0}}, [r"terms\.a"]),
         ({"a": 1.0}, [r"terms\.a"]),
         ({}, ["terms"]),
+        (
+            {"a": {"term": "time", "weight": {"schedule": "linear", "initial": 0.0, "final": 1.0}}},
+            [r"terms\.a\.weight\.end", "required"],
+        ),
+        (
+            {"a": {"term": "time", "weight": {"schedule": "linaer", "initial": 0.0, "final": 1.0, "end": 5}}},
+            [r"terms\.a\.weight", "schedule linaer, known are .*linear"],
+        ),
+        (
+            {"a": {"term": "tolerance", "signal": "goal_distance", "weight": 1.0}},
+            [r"terms\.a\.parameters\.bounds", "required"],
+        ),
+        (
+            {
+                "a": {
+                    "term": "tolerance",
+                    "signal": "goal_distance",
+                    "parameters": {"bounds": [0.0, 0.1], "margin": 0.0, "kind": "long_tail"},
+                    "weight": 1.0,
+                }
+            },
+            [r"terms\.a\.parameters\.margin", "0 makes a step and long_tail never reaches 0"],
+        ),
+        (
+            {"a": {"term": "reach", "signal": "tool_pos", "parameters": {"std": 1.0}, "weight": 1.0}},
+            [r"terms\.a", r"cannot be computed from tool_pos \(3\)"],
+        ),
+        ({"a": {"term": "time", "use": "potential", "weight": 1.0}}, [r"terms\.a\.use", "function of one state"]),
+        ({"a": {"term": "reach", "gamma": 0.9, "weight": 1.0}}, [r"terms\.a\.gamma", "unknown key"]),
+        ({"a": {"term": "reach", "wen": {}, "weight": 1.0}}, [r"terms\.a\.wen", "did you mean when"]),
+        ({"a": {"weight": 1.0}}, [r"terms\.a: ", "expected one of term, product and max"]),
+        (
+            {"a": {"term": "time", "when": {"signal": "hold_time", "above": 0.1}, "weight": 1.0}},
+            [r"terms\.a\.when\.signal", "policy does not observe hold_time.*goal_error"],
+        ),
+        (
+            {"a": {"product": {"b": {"term": "time"}, "c": {"term": "reech"}}, "weight": 1.0}},
+            [r"terms\.a\.product\.c\.term", "did you mean reach"],
+        ),
+        (
+            {"a": {"product": {"b": {"term": "time"}, "c": {"term": "time", "weigth": 1}}, "weight": 1.0}},
+            [r"terms\.a\.product\.c\.weigth", "unknown key"],
+        ),
+        ({"a": {"term": "python:nowhere:term", "weight": 1.0}}, [r"terms\.a\.term", "No module named 'nowhere'"]),
     ],
 )
 def test_a_reward_that_cannot_be_built_is_refused(here: Path, terms: Any, parts: list[str]) -> None:
