@@ -105,6 +105,12 @@ class RewardSettings(Strict):
     only_positive: bool = False
     per_second: bool = False
 
+    @model_validator(mode="after")
+    def _something_counts(self) -> Self:
+        if all(term.probe for term in self.terms.values()):
+            raise ValueError("all terms are probes; expected one that counts")
+        return self
+
     def at_the_end(self) -> Self:
         """Return this reward with the weights that schedules end with, as evaluations use it."""
         final = {

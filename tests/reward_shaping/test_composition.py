@@ -139,10 +139,11 @@ def test_weights_per_second_are_multiplied_by_the_period_where_a_term_scales_wit
         "time": {"term": "time", "weight": -2.0},
         "solved": {"term": "success", "weight": 5.0},
         "phi": {**FLAG, "use": "gain", "weight": 3.0},
+        "dwell": {"term": "grasp", "signal": {"placed": "success"}, "use": "state", "weight": 7.0},
     }
     reward = make(terms, period_s=0.1, per_second=True)
-    assert reward.weights.tolist() == pytest.approx([-0.2, 5, 3])
-    assert total(reward, {"success": [1.0], "grasped": [1.0]}) == pytest.approx([-0.2 + 5 + 3])
+    assert reward.weights.tolist() == pytest.approx([-0.2, 5, 3, 0.7])
+    assert total(reward, {"success": [1.0], "grasped": [1.0]}) == pytest.approx([-0.2 + 5 + 3 + 0.7])
 
 
 SCHEDULES: list[tuple[dict[str, Any], dict[tuple[float, float], float]]] = [
@@ -233,7 +234,7 @@ def test_the_content_hash_is_of_what_the_numbers_depend_on() -> None:
     others = [
         make({"y": base["x"]}),
         make({"x": {**FLAG, "weight": 2.0}}),
-        make({"x": {**FLAG, "weight": 1.0, "probe": True}}),
+        make(base | {"hint": {**FLAG, "weight": 1.0, "probe": True}}),
         make(base, only_positive=True),
         make({"x": {**FLAG, "weight": 1.0, "use": "potential"}}, gamma=0.9),
         make({"x": {**FLAG, "weight": 1.0, "use": "potential"}}, gamma=0.99),
@@ -354,6 +355,7 @@ def test_a_composition_that_does_not_fit_is_refused_with_its_path(
         {"term": "time", "when": {"signal": "grasped", "above": 1.0, "below": 1.0}},
         {"term": "time", "use": "shaping"},
         {"term": "time", "gamma": 0.9},
+        {"term": "time", "probe": True},
         {"term": "time", "pays": [1.0]},
         {"term": "time", "weight": {"schedule": "linear", "initial": 0.0, "final": 1.0}},
         {"term": "time", "weight": {"schedule": "linear", "initial": 0.0, "final": 1.0, "begin": 5, "end": 5}},
