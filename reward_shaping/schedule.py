@@ -4,22 +4,9 @@ from bisect import bisect_right
 from math import cos, pi
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
-
-class Strict(BaseModel):
-    """An unknown key or a wrong type is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-def _whole(value: Any) -> Any:
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-StepCount = Annotated[int, BeforeValidator(_whole), Field(ge=0)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
+from reward_shaping.fields import Finite, Fraction, StepCount, Strict
 
 
 class Ramp(Strict):

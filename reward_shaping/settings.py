@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from reward_shaping.schedule import Finite, Strict, Weight, weight_at
+from reward_shaping.fields import Finite, Strict
+from reward_shaping.schedule import Weight, weight_at
 
 Use = Literal["state", "potential", "gain"]
 

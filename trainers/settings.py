@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from reward_shaping.fields import Fraction
 from reward_shaping.settings import RewardSettings
 from unity_env.settings import (
     MAX_SEED,
@@ -21,7 +22,6 @@ from unity_env.settings import (
 )
 
 Schedule = Literal["linear", "constant"]
-Fraction = Annotated[float, Field(ge=0, le=1)]
 Discount = Annotated[float, Field(ge=0, le=1)]
 
 

@@ -6,7 +6,8 @@ entering it again pays, and what was lost is charged. Holding on, for example, i
 
 import numpy as np
 
-from reward_shaping.terms.common import Positive, column, squared_norm
+from reward_shaping.fields import Positive
+from reward_shaping.terms.common import column, squared_norm
 
 Array = np.ndarray
 

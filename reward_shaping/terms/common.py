@@ -7,11 +7,10 @@ import numpy as np
 from pydantic import BeforeValidator, Field
 
 from reward_shaping import kernels
+from reward_shaping.fields import Fraction, Positive
 from reward_shaping.kernels import Kind
 
 Array = np.ndarray
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
 def _open_sides(bounds: Any) -> Any:

@@ -5,7 +5,8 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from reward_shaping.terms.common import Positive, length, squared_norm
+from reward_shaping.fields import Positive
+from reward_shaping.terms.common import length, squared_norm
 
 Array = np.ndarray
 

@@ -4,9 +4,10 @@ from math import inf, pi
 
 import numpy as np
 
+from reward_shaping.fields import Positive
 from reward_shaping.kernels import Kind
 from reward_shaping.kernels import tolerance as within
-from reward_shaping.terms.common import Array, Positive, column
+from reward_shaping.terms.common import Array, column
 
 
 def collision(collision: Array) -> Array:

@@ -197,11 +197,9 @@ class SimEnv(BaseEnv):  # type: ignore[misc]  # mlagents_envs has no type inform
             measured: behavior -> component name -> (rows, size).
             success: behavior -> (num_rows,) bool.
         """
-        remembered = self.task.remembered(rows)
+        components = self.task.components(rows, measured)
         return {
-            behavior: agents.sense(
-                measured[behavior] | remembered[behavior], success[behavior], rows, self._noise(agents, index, rows)
-            )
+            behavior: agents.sense(components[behavior], success[behavior], rows, self._noise(agents, index, rows))
             for index, (behavior, agents) in enumerate(self._agents.items())
         }
 

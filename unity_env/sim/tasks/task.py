@@ -127,9 +127,15 @@ class Task(ABC):
         """Tell the components that depend on more than the state of the simulations, as those of `measure`."""
         return {role.behavior: {} for role in self.roles}
 
-    def components(self, rows: Rows) -> Measured:
-        """Measure and remember: behavior -> component name -> (rows, size)."""
-        measured, remembered = self.measure(rows), self.remembered(rows)
+    def components(self, rows: Rows, measured: Measured | None = None) -> Measured:
+        """Return what was measured and what is remembered: behavior -> component name -> (rows, size).
+
+        Args:
+            rows: which.
+            measured: theirs, by `measure`, where that has been done already.
+        """
+        measured = self.measure(rows) if measured is None else measured
+        remembered = self.remembered(rows)
         return {behavior: measured[behavior] | remembered[behavior] for behavior in measured}
 
     @abstractmethod
