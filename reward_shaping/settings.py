@@ -107,9 +107,9 @@ class MultiplierSettings(Strict):
         max: the multiplier never exceeds this.
     """
 
-    kp: NonNegative = 0.1
-    ki: NonNegative = 0.01
-    kd: NonNegative = 0.01
+    kp: NonNegative = 0.5
+    ki: NonNegative = 0.05
+    kd: NonNegative = 0.1
     smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.9
     initial: NonNegative = 0.0
     max: Positive = 100.0

@@ -67,7 +67,8 @@ def advantage_shares(heads: Sequence[Head], adv: np.ndarray) -> dict[str, float]
     """Return `advantage_share/<head>`: which stream drives the policy, in [0, 1]; together they are 1.
 
     share_k = mean |A_k - mean A_k| / sum_j mean |A_j - mean A_j|, over the samples of an update. Means are taken off
-    because the update takes off the mean of the sum: what is the same for all samples moves no action.
+    because the update takes off the mean of the sum: what is the same for all samples moves no action. What a value
+    head gets wrong is in its share, too; `value/explained_variance/<head>` tells how much that is.
 
     Args:
         heads: K.

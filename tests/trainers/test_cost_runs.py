@@ -1,0 +1,153 @@
+"""Runs with costs, and with a critic per term: their logs, that they resume to the bit, what is refused."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.helpers import BEHAVIOR, NAME, Outcome, checkpoint_of, cli, difference, train_tiny, write_config
+from trainers import train
+from trainers.algorithms import ALGORITHMS
+from trainers.algorithms.ppo import Ppo
+
+STEPS, SHAPING, SPLIT = f"{BEHAVIOR}.max_steps", f"{BEHAVIOR}.reward_shaping", f"{BEHAVIOR}.per_term_critic"
+SPEED: dict[str, Any] = {"term": "joint_vel", "limit": 80.0}
+JERK: dict[str, Any] = {"term": "action_rate", "limit": 0.5, "per": "step"}
+COSTS = {f"{SHAPING}.costs": {"speed": SPEED, "jerk": JERK}}
+
+
+def lines_of(run: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / NAME / "metrics.jsonl").read_text().splitlines()]
+
+
+def refused(outcome: Outcome, *parts: str) -> None:
+    """One line, and no traceback."""
+    assert outcome.code == 2
+    (line,) = outcome.err.strip().splitlines()
+    for part in parts:
+        assert re.search(part, line), line
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train_tiny(tmp_path_factory.mktemp("costs"), "whole", {STEPS: 1024, SPLIT: True, **COSTS})
+
+
+def test_costs_are_logged_apart_from_the_terms(whole: Path) -> None:
+    keys = {key for line in lines_of(whole) for key in line}
+    measures = ("per_step", "per_episode", "limit", "multiplier")
+    assert {f"cost/{name}/{measure}" for name in ("speed", "jerk") for measure in measures} <= keys
+    assert not any(key.startswith("reward_per") and key.endswith(("speed", "jerk")) for key in keys)
+    limits = {line["cost/speed/limit"] for line in lines_of(whole) if "cost/speed/limit" in line}
+    assert limits == {80.0}
+
+
+def test_each_terms_share_of_the_advantage_is_logged(whole: Path) -> None:
+    shared = [line for line in lines_of(whole) if "advantage_share/near" in line]
+    assert len(shared) == 4
+    for line in shared:
+        shares = {key: value for key, value in line.items() if key.startswith("advantage_share/")}
+        assert shares.keys() == {f"advantage_share/{name}" for name in ("near", "haste", "cost/speed", "cost/jerk")}
+        assert sum(shares.values()) == pytest.approx(1)
+
+
+def test_a_run_with_costs_and_a_critic_per_term_goes_on_to_the_bit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: Path
+) -> None:
+    halves = train_tiny(tmp_path, "halves", {STEPS: 768, SPLIT: True, **COSTS})
+    under_way = checkpoint_of(halves)["algorithm"]["costs"]
+    assert under_way["spent"].any()  # an episode of 100 steps spans three rollouts
+    assert under_way["multipliers"]["jerk"]["value"] > 0
+    monkeypatch.chdir(tmp_path)
+    outcome = cli("train", "--resume", "--run-id", "halves", "--set", f"{STEPS}=1024")
+    assert outcome.code == 0, outcome.err
+    assert "bit-exactly" in outcome.out
+    one, other = checkpoint_of(whole), checkpoint_of(halves)
+    for part in ("algorithm", "env", "reward", "episodes", "metrics"):
+        assert difference(one[part], other[part]) == "", part
+
+
+def test_a_run_may_start_from_networks_with_the_same_heads_and_has_its_own_multipliers(whole: Path) -> None:
+    changes = {STEPS: 256, SPLIT: True, **COSTS, f"{SHAPING}.costs.speed.multiplier": {"initial": 0.25}}
+    run = train_tiny(whole.parent.parent, "second", changes, "--initialize-from", "whole")
+    multipliers = checkpoint_of(run)["algorithm"]["costs"]["multipliers"]
+    assert multipliers["speed"]["value"] == 0.25  # no episode has ended yet
+    assert checkpoint_of(whole)["algorithm"]["costs"]["multipliers"]["speed"]["value"] > 0.5
+
+
+@pytest.mark.parametrize(
+    ("changes", "heads"),
+    [({**COSTS, SPLIT: False}, "extrinsic, cost/speed, cost/jerk"), ({SPLIT: True}, "haste, near")],
+)
+def test_another_set_of_heads_is_refused_with_both(whole: Path, changes: dict[str, Any], heads: str) -> None:
+    config = write_config(whole.parent.parent, {STEPS: 2048, **changes})
+    outcome = cli("train", config, "--results-dir", whole.parent, "--run-id", "whole", "--resume")
+    was = r"whole/RobotArm/checkpoint\.pt was made with haste, near, cost/speed, cost/jerk"
+    refused(outcome, rf"tiny\.yaml:\d+: {BEHAVIOR}\.reward_shaping: the critic has heads {heads}, but", was)
+
+
+@pytest.mark.parametrize(
+    ("changes", "parts"),
+    [
+        (
+            {f"{SHAPING}.costs": {"speed": {"term": "joint_vel"}}},
+            [r"tiny\.yaml:\d+: .*costs\.speed\.limit: ", "required"],
+        ),
+        (
+            {f"{SHAPING}.costs": {"a": {**SPEED, "limt": 1.0}}},
+            [r"tiny\.yaml:\d+: .*costs\.a\.limt", "did you mean limit"],
+        ),
+        (
+            {f"{SHAPING}.costs": {"a": {**SPEED, "signal": "joint_vle"}}},
+            [r"tiny\.yaml:\d+: .*costs\.a\.signal: unknown signal joint_vle, did you mean joint_vel"],
+        ),
+        (
+            {SPLIT: True, f"{SHAPING}.only_positive": True},
+            [r"tiny\.yaml:\d+: behaviors\.RobotArm\.per_term_critic: ", "only_positive"],
+        ),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_with_its_line(
+    tmp_path: Path, changes: dict[str, Any], parts: list[str]
+) -> None:
+    refused(cli("train", write_config(tmp_path, changes), "--results-dir", tmp_path / "results"), *parts)
+    assert not (tmp_path / "results").exists()
+
+
+class Plain(Ppo):
+    """A trainer with one value."""
+
+    has_heads = False
+
+
+@pytest.mark.parametrize(
+    ("changes", "parts"),
+    [
+        (COSTS, [r"tiny\.yaml:\d+: behaviors\.RobotArm\.reward_shaping\.costs: ppo has no cost critics.*: better"]),
+        (
+            {SPLIT: True},
+            [r"tiny\.yaml:\d+: behaviors\.RobotArm\.per_term_critic: ppo has no critic per term.*: better"],
+        ),
+    ],
+)
+def test_a_trainer_without_heads_refuses_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], parts: list[str]
+) -> None:
+    monkeypatch.setattr(train, "ALGORITHMS", {**ALGORITHMS, "ppo": Plain, "better": Ppo})
+    refused(cli("train", write_config(tmp_path, changes), "--results-dir", tmp_path / "results"), *parts)
+
+
+def test_a_cost_that_turns_out_to_be_no_number_ends_the_run_with_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bad_costs.py").write_text(
+        "import numpy as np\n\ndef wild(goal_distance: np.ndarray) -> np.ndarray:\n"
+        "    return np.where(goal_distance[:, 0] == 0.5, 0.0, np.nan)\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    changes = {f"{SHAPING}.costs": {"wild": {"term": "python:bad_costs:wild", "limit": 1.0}}}
+    outcome = cli("train", write_config(tmp_path, changes), "--results-dir", tmp_path / "results")
+    assert outcome.code == 3
+    assert re.search(r"tiny\.yaml:\d+: behaviors\.RobotArm\.reward_shaping\.costs\.wild: cost wild is nan", outcome.err)
