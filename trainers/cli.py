@@ -264,7 +264,7 @@ def _print_evaluations(console: Console, results: Mapping[str, Any], which: str)
         table.add_column(name, justify="right")
     summaries = [result.summary() for result in results.values()]
     for measure in dict.fromkeys(key for summary in summaries for key in summary):
-        form = ".1%" if measure.endswith("success") else ".2f"
+        form = ".1%" if measure.endswith("success") else ".4g" if measure.startswith("cost/") else ".2f"
         cells = (f"{summary[measure]:{form}}" if measure in summary else "-" for summary in summaries)
         table.add_row(measure.replace("_", " "), *cells)
     console.print(table)

@@ -102,9 +102,13 @@ class Display:
         if result.joint_success is not None:
             success += f"joint success [bold]{result.joint_success:.1%}[/]  "
         best = "  [green]best so far[/]" if is_best else ""
+        costs = "".join(
+            f"  {escape(cost)} [{'red' if of.excess else 'green'}]{of.mean:.3g}[/] (limit {of.limit:g})"
+            for cost, of in result.costs.items()
+        )
         self.note(
             f"{self._at(name, step)}  [cyan]evaluation[/] of {len(result.returns)} episodes: "
-            f"{success}return {result.returns.mean():.2f}  length {result.lengths.mean():.1f}{best}"
+            f"{success}return {result.returns.mean():.2f}  length {result.lengths.mean():.1f}{costs}{best}"
         )
         if self._progress is not None and result.success is not None:
             self._progress.update(self._bars[name], success=f"{result.success:.1%}")

@@ -1,12 +1,13 @@
 """Separate episodes that measure a policy, or the policies of several behaviors in one scene."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from gymnasium.vector import VectorEnv
 
+from reward_shaping.cost import Cost
 from trainers.errors import RunError
 from trainers.world import World
 from unity_env.agent_rows import StepResult
@@ -14,6 +15,21 @@ from unity_env.vector_env import SILENT_STEPS
 
 Array = np.ndarray
 Policy = Callable[[Array], Array]
+
+
+@dataclass(frozen=True)
+class MeasuredCost:
+    """What a cost came to.
+
+    Attributes:
+        mean: per episode or per step, as the limit is.
+        limit: what it may be.
+        excess: how far it is above its limit, in units of it; 0 where it is not.
+    """
+
+    mean: float
+    limit: float
+    excess: float
 
 
 @dataclass(frozen=True)
@@ -25,12 +41,14 @@ class Evaluation:
         lengths: decisions.
         successes: bool; None where the environment signals no `success`.
         joint_successes: bool, of all behaviors of the scene together; None where it signals no `joint_success`.
+        costs: what the reward's costs came to, by name.
     """
 
     returns: Array
     lengths: Array
     successes: Array | None
     joint_successes: Array | None = None
+    costs: Mapping[str, MeasuredCost] = field(default_factory=dict)
 
     @property
     def success(self) -> float | None:
@@ -44,15 +62,20 @@ class Evaluation:
 
     @property
     def score(self) -> tuple[float, float]:
-        """What the best checkpoint is chosen by: joint success where there is one, else success; then the return."""
+        """What the best checkpoint is chosen by: joint success where there is one, else success; then the return.
+
+        A policy whose costs exceed their limits comes behind all that keep them, the further the more they do.
+        """
         success = self.success if self.joint_success is None else self.joint_success
-        return (success or 0.0, float(self.returns.mean()))
+        excess = sum(cost.excess for cost in self.costs.values())
+        return (-excess if excess > 0 else success or 0.0, float(self.returns.mean()))
 
     def summary(self) -> dict[str, float]:
         """Return the means, by their names in the log."""
         means = {"success": self.success, "joint_success": self.joint_success}
         known = {name: value for name, value in means.items() if value is not None}
-        return known | {"return": float(self.returns.mean()), "length": float(self.lengths.mean())}
+        known |= {"return": float(self.returns.mean()), "length": float(self.lengths.mean())}
+        return known | {f"cost/{name}": cost.mean for name, cost in self.costs.items()}
 
 
 class _Tally:
@@ -61,7 +84,7 @@ class _Tally:
     A row whose agent is gone for good, having reported nothing for 10,000 steps, gives the episodes that it finished.
     """
 
-    def __init__(self, episodes: int, rows: int, infos: Mapping[str, Any]) -> None:
+    def __init__(self, episodes: int, rows: int, infos: Mapping[str, Any], costs: Sequence[Cost] = ()) -> None:
         self._episodes = episodes
         self._per_row = -(-episodes // rows)
         self._returns = np.zeros((self._per_row, rows))
@@ -72,6 +95,8 @@ class _Tally:
             for name in ("success", "joint_success")
             if name in signals
         }
+        self._costs = costs
+        self._spent = {cost.name: np.zeros((self._per_row, rows)) for cost in costs}
         self._episode = np.zeros(rows, dtype=np.int64)
         self._silent = np.zeros(rows, dtype=np.int64)
 
@@ -86,6 +111,8 @@ class _Tally:
         episode = self._episode
         self._returns[episode[rows], rows] += rew[rows]
         self._lengths[episode[rows], rows] += 1
+        for name, spent in self._spent.items():
+            spent[episode[rows], rows] += infos["costs"][name][rows]
         ended = rows[(terminated | truncated)[rows]]
         if len(ended):
             for name, flags in self._flags.items():
@@ -103,7 +130,15 @@ class _Tally:
             self._lengths[finished][first],
             flags.get("success"),
             flags.get("joint_success"),
+            {cost.name: self._measured(cost, finished) for cost in self._costs},
         )
+
+    def _measured(self, cost: Cost, finished: Array) -> MeasuredCost:
+        first = slice(self._episodes)
+        spent, lengths = self._spent[cost.name][finished][first], self._lengths[finished][first]
+        mean = float(spent.mean() if cost.settings.per == "episode" else spent.sum() / lengths.sum())
+        limit = cost.settings.limit
+        return MeasuredCost(mean, limit, max(mean - limit, 0.0) / cost.settings.unit)
 
 
 def evaluate(env: VectorEnv[Any, Any, Any], policy: Policy, episodes: int, seed: int) -> Evaluation:
@@ -134,7 +169,10 @@ def evaluate_world(world: World, policies: Mapping[str, Policy], episodes: int, 
         RunError: not one episode of a behavior was finished.
     """
     starts = world.reset(seed)
-    tallies = {name: _Tally(episodes, len(infos["requesting"]), infos) for name, (_, infos) in starts.items()}
+    tallies = {
+        name: _Tally(episodes, len(infos["requesting"]), infos, world.scorers[name].reward.costs)
+        for name, (_, infos) in starts.items()
+    }
     obs = {name: start for name, (start, _) in starts.items()}
     while not all(tally.complete for tally in tallies.values()):
         results = world.step({name: policies[name](obs[name]) for name in tallies})

@@ -69,6 +69,18 @@ def test_a_run_with_costs_and_a_critic_per_term_goes_on_to_the_bit(
         assert difference(one[part], other[part]) == "", part
 
 
+def test_evaluations_measure_the_costs(tmp_path: Path) -> None:
+    """A cost of 1 in every step: 1 per step, and per episode as much as it is long."""
+    each: dict[str, Any] = {"term": "time", "limit": 0.5, "per": "step"}
+    costs = {"each": each, "all": {"term": "time", "limit": 200.0}}
+    run = train_tiny(tmp_path, "measured", {STEPS: 256, f"{SHAPING}.costs": costs})
+    (line,) = [line for line in lines_of(run) if "evaluation/length" in line]
+    assert line["evaluation/cost/each"] == 1.0
+    assert line["evaluation/cost/all"] == line["evaluation/length"]
+    assert checkpoint_of(run)["best"][0] == -0.5
+    assert re.search(r"cost/all +│ +\d+", cli("eval", run, "--episodes", 2).out)
+
+
 def test_a_run_may_start_from_networks_with_the_same_heads_and_has_its_own_multipliers(whole: Path) -> None:
     changes = {STEPS: 256, SPLIT: True, **COSTS, f"{SHAPING}.costs.speed.multiplier": {"initial": 0.25}}
     run = train_tiny(whole.parent.parent, "second", changes, "--initialize-from", "whole")

@@ -3,7 +3,7 @@ import pytest
 
 from tests.fakes import Row, ScriptedRows
 from trainers.errors import RunError
-from trainers.evaluate import Evaluation, evaluate
+from trainers.evaluate import Evaluation, MeasuredCost, evaluate
 
 
 def go(reward: float = 1.0, **more: object) -> Row:
@@ -85,8 +85,9 @@ def test_without_a_success_signal_there_is_no_success() -> None:
     assert result.score == (0.0, 4.0)
 
 
-def make(successes: list[bool], returns: list[float]) -> Evaluation:
-    return Evaluation(np.array(returns), np.ones(len(returns)), np.array(successes))
+def make(successes: list[bool], returns: list[float], **excess: float) -> Evaluation:
+    costs = {name: MeasuredCost(2.0 + above, 2.0, above) for name, above in excess.items()}
+    return Evaluation(np.array(returns), np.ones(len(returns)), np.array(successes), costs=costs)
 
 
 @pytest.mark.parametrize(
@@ -98,3 +99,24 @@ def make(successes: list[bool], returns: list[float]) -> Evaluation:
 )
 def test_success_decides_before_the_return(better: Evaluation, worse: Evaluation) -> None:
     assert better.score > worse.score
+
+
+@pytest.mark.parametrize(
+    ("better", "worse"),
+    [
+        (make([False], [0.0], speed=0.0), make([True], [9.0], speed=0.01)),
+        (make([False], [0.0], speed=0.1, force=0.1), make([True], [9.0], speed=0.0, force=0.3)),
+        (make([True], [0.0], speed=0.0), make([False], [9.0], speed=0.0)),
+    ],
+)
+def test_limits_decide_before_success(better: Evaluation, worse: Evaluation) -> None:
+    assert better.score > worse.score
+
+
+def test_a_summary_tells_what_the_costs_came_to() -> None:
+    assert make([True], [3.0], speed=0.5).summary() == {
+        "success": 1.0,
+        "return": 3.0,
+        "length": 1.0,
+        "cost/speed": 2.5,
+    }
