@@ -126,7 +126,8 @@ class MultiplierSettings(Strict):
 class CostSettings(PartSettings):
     """One named cost: made like a term, but kept below a limit instead of weighed.
 
-    It is no part of the total reward, and `strength` does not scale it.
+    It is no part of the total reward, and `strength` does not scale it. The limit is kept by the policy that explores;
+    without exploration most costs are lower.
 
     Attributes:
         limit: what the mean cost may be.
@@ -137,6 +138,15 @@ class CostSettings(PartSettings):
     limit: Finite
     per: Literal["episode", "step"] = "episode"
     multiplier: MultiplierSettings = MultiplierSettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_a_limit(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("limit") is None:
+            raise ValueError(
+                "a cost needs a limit: what its mean per episode may be, or with per: step its mean per step"
+            )
+        return data
 
     @property
     def unit(self) -> float:

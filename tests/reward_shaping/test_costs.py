@@ -109,7 +109,7 @@ def test_without_costs_the_wrapper_tells_of_none() -> None:
 @pytest.mark.parametrize(
     ("change", "path", "message"),
     [
-        ({"limit": None}, "limit", "valid number"),
+        ({"limit": None}, "press", "a cost needs a limit"),
         ({"limit": float("inf")}, "limit", "finite"),
         ({"per": "second"}, "per", "'episode' or 'step'"),
         ({"weight": 1.0}, "weight", "Extra inputs"),
@@ -126,7 +126,7 @@ def test_a_cost_that_cannot_be_kept_is_refused(change: dict[str, Any], path: str
     assert caught.value.errors()[0]["loc"][-1] == path
 
 
-def test_a_cost_without_a_limit_is_refused() -> None:
-    with pytest.raises(ValidationError, match="Field required") as caught:
-        make({"press": {key: value for key, value in FORCE.items() if key != "limit"}})
-    assert caught.value.errors()[0]["loc"] == ("costs", "press", "limit")
+def test_a_cost_with_a_weight_instead_of_a_limit_is_refused() -> None:
+    with pytest.raises(ValidationError, match="a cost needs a limit: what its mean per episode may be") as caught:
+        make({"press": {**{key: value for key, value in FORCE.items() if key != "limit"}, "weight": -1.0}})
+    assert caught.value.errors()[0]["loc"] == ("costs", "press")

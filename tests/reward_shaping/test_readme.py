@@ -20,9 +20,11 @@ def test_the_readmes_reward_fits_the_arm(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.syspath_prepend(str(tmp_path))
     text = README.read_text(encoding="utf-8")
     block = text[text.index("    terms:\n      way:") :].split("\n\n")[0]
-    settings = RewardSettings.model_validate(yaml.safe_load(dedent(block)))
+    costs = text[text.index("    costs:\n      speed:") :].split("\n\n")[0]
+    settings = RewardSettings.model_validate(yaml.safe_load(dedent(block)) | yaml.safe_load(dedent(costs)))
     role = find_role("arm_pick_place", "RobotArm")
     sizes = {part.name: part.size for part in role.sensors["signals"]} | {"goal_distance": 1}
     reward = Reward(settings, sizes, gamma=0.9, observed={part.name for part in role.sensors["observation"]})
     assert reward.names == ("way", "place", "stage", "calm", "tilt", "idea")
     assert np.isfinite(reward.weights).all()
+    assert [cost.name for cost in reward.costs] == ["speed", "squeeze"]

@@ -105,7 +105,7 @@ def test_another_set_of_heads_is_refused_with_both(whole: Path, changes: dict[st
     [
         (
             {f"{SHAPING}.costs": {"speed": {"term": "joint_vel"}}},
-            [r"tiny\.yaml:\d+: .*costs\.speed\.limit: ", "required"],
+            [r"tiny\.yaml:\d+: .*costs\.speed: a cost needs a limit: what its mean per episode may be"],
         ),
         (
             {f"{SHAPING}.costs": {"a": {**SPEED, "limt": 1.0}}},

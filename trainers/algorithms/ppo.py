@@ -156,7 +156,7 @@ class Ppo(Algorithm):
         clip_range: float,
         entropy_coef: float,
     ) -> dict[str, Tensor]:
-        """Take one gradient step on L = L_pi + c_v L_v - c_e H."""
+        """Take one gradient step on L = L_pi + c_v L_v - c_e H, L_v the mean over samples and heads."""
         new_logp = self.actor.log_prob(obs, act)
         policy_loss = clipped_policy_loss(new_logp, logp, adv, clip_range)
         value_loss = (returns - self.critic(obs)).square().mean()
