@@ -43,7 +43,7 @@ class TermLog:
             `reward_share/<term>`: sum |term| over the same sum of all terms that count; probes have none.
             `reward_per_episode/<term>`: the mean of the episodes' sums.
         """
-        result = {}
+        result: dict[str, float] = {}
         if self._steps:
             result |= self._named("reward_per_step", self._paid.sum(axis=1) / self._steps)
             result |= self._named("reward_active", self._active.sum(axis=1) / self._steps)
