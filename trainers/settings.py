@@ -114,13 +114,46 @@ class ExtrinsicSettings(Settings):
     network_settings: NetworkSettings = NetworkSettings()
 
 
+class IntrinsicSettings(Settings):
+    """A reward for what is new to the agent, with a value head of its own.
+
+    Attributes:
+        gamma: discount; it knows no end of an episode, so that it must be below 1.
+        strength: factor of its advantages; 0 computes, learns and logs the reward without counting it.
+        network_settings: of its own networks.
+        learning_rate: of its own networks.
+    """
+
+    gamma: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    strength: NonNegativeFloat = 1.0
+    network_settings: NetworkSettings = NetworkSettings()
+    learning_rate: PositiveFloat = 3e-4
+
+
+class RndSettings(IntrinsicSettings):
+    """Random network distillation, which learns more slowly in ML-Agents."""
+
+    learning_rate: PositiveFloat = 1e-4
+
+
 class RewardSignals(Settings):
-    """ML-Agents' reward signals."""
+    """ML-Agents' reward signals.
+
+    Attributes:
+        curiosity: the intrinsic curiosity module (Pathak et al. 2017, arXiv 1705.05363).
+        rnd: random network distillation (Burda et al. 2018, arXiv 1810.12894).
+    """
 
     extrinsic: ExtrinsicSettings = ExtrinsicSettings()
-    curiosity: NotYet = None
-    rnd: NotYet = None
+    curiosity: IntrinsicSettings | None = None
+    rnd: RndSettings | None = None
     gail: NotYet = None
+
+    @property
+    def intrinsic(self) -> dict[str, IntrinsicSettings]:
+        """Those that are wanted beside the task's own, by name."""
+        wanted = {"curiosity": self.curiosity, "rnd": self.rnd}
+        return {name: settings for name, settings in wanted.items() if settings is not None}
 
 
 class BehaviorSettings(Settings):
