@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from trainers.algorithms.algorithm import Algorithm, Metrics, Step
 from trainers.gae import gae
+from trainers.heads import heads_of
 from trainers.networks import Critic, GaussianActor, to_env
 from trainers.rollout import Rollout
 from trainers.schedules import BETA_FLOOR, EPSILON_FLOOR, LEARNING_RATE_FLOOR, scheduled
@@ -33,17 +34,18 @@ class Ppo(Algorithm):
     ) -> None:
         self.settings = settings
         self.hyper = settings.hyperparameters
-        self.gamma = settings.reward_signals.extrinsic.gamma
+        self.heads = heads_of(settings)
         self.device = device
         torch.manual_seed(seed)
         self.actor = GaussianActor(obs_size, action_size, settings.network_settings).to(device)
-        self.critic = Critic(obs_size, settings.network_settings).to(device)
+        self.critic = Critic(obs_size, len(self.heads), settings.network_settings).to(device)
         if self.hyper.shared_critic:
             self.critic.encoder = self.actor.encoder
         self.parameters = list(dict.fromkeys([*self.actor.parameters(), *self.critic.parameters()]))
         self.optimizer = torch.optim.Adam(self.parameters, lr=self.hyper.learning_rate, eps=1e-5, fused=True)
         self.generator = torch.Generator().manual_seed(seed)
-        self.rollout = Rollout(max(1, self.hyper.buffer_size // rows), rows, obs_size, action_size)
+        steps = max(1, self.hyper.buffer_size // rows)
+        self.rollout = Rollout(steps, rows, obs_size, action_size, len(self.heads))
         self._last_act = torch.zeros(rows, action_size)
 
     @torch.no_grad()
@@ -67,7 +69,7 @@ class Ppo(Algorithm):
     def observe(self, step: Step) -> None:
         """Store the transition."""
         rollout, t = self.rollout, self.rollout.length
-        rollout.rew[t] = torch.from_numpy(step.rew)
+        rollout.rew[t] = torch.from_numpy(step.rew[:, None] if step.head_rew is None else step.head_rew)
         rollout.terminated[t] = torch.from_numpy(step.terminated)
         rollout.truncated[t] = torch.from_numpy(step.truncated)
         rollout.valid[t] = torch.from_numpy(step.valid)
@@ -110,7 +112,7 @@ class Ppo(Algorithm):
             "policy/learning_rate": lr,
             "policy/clip_range": clip_range,
             "policy/entropy_coef": entropy_coef,
-            "value/explained_variance": explained_variance(val, returns),
+            "value/explained_variance": explained_variance(val.sum(dim=1), returns.sum(dim=1)),
         }
 
     def state_dict(self) -> dict[str, Any]:
@@ -169,30 +171,40 @@ class Ppo(Algorithm):
 
     @torch.no_grad()
     def _samples(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Return the rollout's valid samples: obs, act, logp, normalised advantages, returns, values."""
+        """Return the rollout's B valid samples.
+
+        Returns:
+            obs, act, log pi_old(a|s), normalised advantages (B,), and of every head returns and values, (B, K).
+        """
         rollout = self.rollout
         obs = rollout.obs.to(self.device)
         val = self.critic(obs)
         next_val = val[1:].clone()
         for t, rows, final_obs in rollout.final_obs:
             next_val[t, rows] = self.critic(final_obs.to(self.device))
-        rew, terminated = rollout.rew.to(self.device), rollout.terminated.to(self.device)
-        done = torch.maximum(terminated, rollout.truncated.to(self.device))
-        horizon_ends = torch.arange(1, rollout.steps + 1, device=self.device) % self.settings.time_horizon == 0
-        cut = torch.maximum(done, horizon_ends[:, None].float())
-        valid = rollout.valid.to(self.device)
-        adv = gae(rew, val[:-1], next_val, terminated, cut, valid, gamma=self.gamma, lam=self.hyper.lambd)
-        adv, val = adv[valid], val[:-1][valid]
-        returns = adv + val
+        head_adv, valid = self._advantages(val[:-1], next_val)
+        head_adv, val = head_adv[valid], val[:-1][valid]
+        adv = head_adv.sum(dim=1)
         obs, act = obs[:-1][valid], rollout.act.to(self.device)[valid]
         return (
             obs,
             act,
             self.actor.log_prob(obs, act),
             (adv - adv.mean()) / (adv.std(correction=0) + 1e-8),
-            returns,
+            head_adv + val,
             val,
         )
+
+    def _advantages(self, val: Tensor, next_val: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the advantages of every head, (T, N, K), and where they are to be had, (T, N), bool."""
+        rollout, device = self.rollout, self.device
+        rew, terminated, valid = (part.to(device) for part in (rollout.rew, rollout.terminated, rollout.valid))
+        done = torch.maximum(terminated, rollout.truncated.to(device))
+        horizon_ends = torch.arange(1, rollout.steps + 1, device=device) % self.settings.time_horizon == 0
+        cut = torch.maximum(done, horizon_ends[:, None].float())
+        flags = (flag.unsqueeze(-1) for flag in (terminated, cut, valid))
+        gamma = [head.gamma for head in self.heads]
+        return gae(rew, val, next_val, *flags, gamma=gamma, lam=self.hyper.lambd), valid
 
     def _update_normalizers(self, obs: Tensor) -> None:
         """Take the rollout's observations in; after the update, so that logp and its ratio see one network."""
