@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -39,8 +39,10 @@ class Algorithm(ABC):
 
     Attributes:
         actor: the network that is exported.
+        has_heads: whether it learns a value for each head; if not, it learns from the total reward alone.
     """
 
+    has_heads: ClassVar[bool] = False
     actor: GaussianActor
 
     @abstractmethod

@@ -1,14 +1,15 @@
 """Proximal policy optimisation with a clipped objective (Schulman et al. 2017, arXiv 1707.06347)."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from trainers.algorithms.algorithm import Algorithm, Metrics, Step
+from trainers.algorithms.cost_control import CostControl
 from trainers.gae import gae
-from trainers.heads import heads_of
+from trainers.heads import advantage_shares, heads_of
 from trainers.networks import Critic, GaussianActor, to_env
 from trainers.rollout import Rollout
 from trainers.schedules import BETA_FLOOR, EPSILON_FLOOR, LEARNING_RATE_FLOOR, scheduled
@@ -27,6 +28,7 @@ class Ppo(Algorithm):
         device: where the networks live and learn.
     """
 
+    has_heads: ClassVar[bool] = True
     actor: GaussianActor
 
     def __init__(
@@ -46,6 +48,8 @@ class Ppo(Algorithm):
         self.generator = torch.Generator().manual_seed(seed)
         steps = max(1, self.hyper.buffer_size // rows)
         self.rollout = Rollout(steps, rows, obs_size, action_size, len(self.heads))
+        costs = settings.reward_shaping.costs if settings.reward_shaping else {}
+        self.costs = CostControl(self.heads, costs, rows)
         self._last_act = torch.zeros(rows, action_size)
 
     @torch.no_grad()
@@ -82,6 +86,7 @@ class Ppo(Algorithm):
     def abandon_episodes(self) -> None:
         """Drop the rollout under way."""
         self.rollout.clear()
+        self.costs.abandon_episodes()
 
     def ready(self) -> bool:
         """Whether buffer_size samples are there."""
@@ -95,6 +100,7 @@ class Ppo(Algorithm):
         lr = scheduled(hyper.learning_rate, hyper.learning_rate_schedule, progress, LEARNING_RATE_FLOOR)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
+        costs = self.costs.update(self.rollout)
         obs, act, logp, adv, returns, val = self._samples()
         sums: dict[str, Tensor] = {}
         count = 0
@@ -112,17 +118,20 @@ class Ppo(Algorithm):
             "policy/learning_rate": lr,
             "policy/clip_range": clip_range,
             "policy/entropy_coef": entropy_coef,
-            "value/explained_variance": explained_variance(val.sum(dim=1), returns.sum(dim=1)),
+            **self._value_metrics(returns, val),
+            **costs,
         }
 
     def state_dict(self) -> dict[str, Any]:
         """Networks, optimiser, random state, and the rollout under way."""
         return {
+            "heads": [head.label for head in self.heads],
             "actor": self.actor.state_dict(),
             "critic": self.critic.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "generator": self.generator.get_state(),
             "rollout": self.rollout.state_dict(),
+            "costs": self.costs.state_dict(),
             "last_act": self._last_act.clone(),
         }
 
@@ -133,6 +142,7 @@ class Ppo(Algorithm):
         self.optimizer.load_state_dict(state["optimizer"])
         self.generator.set_state(state["generator"])
         self.rollout.load_state_dict(state["rollout"])
+        self.costs.load_state_dict(state["costs"])
         if state["last_act"].shape == self._last_act.shape:
             self._last_act = state["last_act"].clone()
 
@@ -184,7 +194,7 @@ class Ppo(Algorithm):
             next_val[t, rows] = self.critic(final_obs.to(self.device))
         head_adv, valid = self._advantages(val[:-1], next_val)
         head_adv, val = head_adv[valid], val[:-1][valid]
-        adv = head_adv.sum(dim=1)
+        adv = (head_adv * self.costs.weights().to(self.device)).sum(dim=1)
         obs, act = obs[:-1][valid], rollout.act.to(self.device)[valid]
         return (
             obs,
@@ -205,6 +215,17 @@ class Ppo(Algorithm):
         flags = (flag.unsqueeze(-1) for flag in (terminated, cut, valid))
         gamma = [head.gamma for head in self.heads]
         return gae(rew, val, next_val, *flags, gamma=gamma, lam=self.hyper.lambd), valid
+
+    def _value_metrics(self, returns: Tensor, val: Tensor) -> Metrics:
+        """Return how well the reward is foreseen; where there are several heads, each of them, and what it weighs."""
+        rewards = [column for column, head in enumerate(self.heads) if head.role != "cost"]
+        metrics = {"value/explained_variance": explained_variance(val[:, rewards].sum(1), returns[:, rewards].sum(1))}
+        if len(self.heads) == 1:
+            return metrics
+        for column, head in enumerate(self.heads):
+            metrics[f"value/explained_variance/{head.label}"] = explained_variance(val[:, column], returns[:, column])
+        adv = (returns - val) * self.costs.weights().to(self.device)
+        return metrics | advantage_shares(self.heads, adv.cpu().numpy())
 
     def _update_normalizers(self, obs: Tensor) -> None:
         """Take the rollout's observations in; after the update, so that logp and its ratio see one network."""
