@@ -42,30 +42,38 @@ class Entry:
 
     def describe(self) -> tuple[str, str, str, str, str]:
         """Return for a table: name, term, signals, parameters, weight."""
-        settings, terms = self.settings, self.part.bound.values()
-        what = settings.term or f"{'product' if settings.product else 'max'} of {', '.join(settings.parts)}"
-        signals = dict.fromkeys(signal for term in terms for signal in term.signal_of.values())
-        parameters = [f"{key}={_text(value)}" for term in terms for key, value in term.parameters.items()]
+        settings = self.settings
+        what, signals, parameters = describe_part(settings, self.part)
         weight = settings.weight if isinstance(settings.weight, Schedule) else f"{self.factor * settings.weight:g}"
         return (
             self.name,
             what if self.use == "state" else f"{what} ({self.use})",
-            ", ".join(signals),
-            ", ".join(parameters),
+            signals,
+            parameters,
             f"{weight} (probe)" if settings.probe else str(weight),
         )
 
     def resolved(self) -> dict[str, Any]:
         """Return the settings with every default written out."""
-        return _resolved(self.settings, ("terms", self.name), self.part.bound) | {"use": self.use}
+        return resolve_part(self.settings, ("terms", self.name), self.part.bound) | {"use": self.use}
 
 
-def _resolved(settings: PartSettings, path: Path, bound: Mapping[Path, BoundTerm]) -> dict[str, Any]:
+def describe_part(settings: PartSettings, part: Part) -> tuple[str, str, str]:
+    """Return for a table: term, signals, parameters."""
+    terms = part.bound.values()
+    what = settings.term or f"{'product' if settings.product else 'max'} of {', '.join(settings.parts)}"
+    signals = dict.fromkeys(signal for term in terms for signal in term.signal_of.values())
+    parameters = [f"{key}={_text(value)}" for term in terms for key, value in term.parameters.items()]
+    return what, ", ".join(signals), ", ".join(parameters)
+
+
+def resolve_part(settings: PartSettings, path: Path, bound: Mapping[Path, BoundTerm]) -> dict[str, Any]:
+    """Return the settings of a term, a cost or a part of one, with every default written out."""
     if path in bound:
         read = {"signal": bound[path].signal_of, "parameters": bound[path].parameters}
         return settings.model_dump(mode="json") | read
     key = "max" if settings.product is None else "product"
-    parts = {name: _resolved(part, (*path, key, name), bound) for name, part in settings.parts.items()}
+    parts = {name: resolve_part(part, (*path, key, name), bound) for name, part in settings.parts.items()}
     return settings.model_dump(mode="json") | {key: parts}
 
 

@@ -1,4 +1,4 @@
-"""A reward: the weighted sum of named terms, with its breakdown."""
+"""A reward: the weighted sum of named terms, with its breakdown; and the costs beside it."""
 
 import hashlib
 import json
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from reward_shaping.cost import Cost, bind_cost
 from reward_shaping.entry import Entry
 from reward_shaping.part import Part, Senses, bind_part
 from reward_shaping.potential import Gain, Potential
@@ -28,6 +29,7 @@ class Reward:
     Attributes:
         names: of the terms; probes come last.
         counted: how many of them, the first ones, sum to the total.
+        costs: what is to stay below a limit; never in the total.
         signals: names of the signals that are read.
 
     Raises:
@@ -49,7 +51,9 @@ class Reward:
         self.names = tuple(ordered)
         self.labels = tuple(f"probe/{entry.name}" if entry.settings.probe else entry.name for entry in self.entries)
         self._check_only_positive()
-        sources = {source for entry in self.entries for source in entry.part.sources()}
+        self.costs: list[Cost] = [bind_cost(name, cost, senses) for name, cost in settings.costs.items()]
+        parts = [entry.part for entry in self.entries] + [cost.part for cost in self.costs]
+        sources = {source for part in parts for source in part.sources()}
         self.signals = frozenset(name for _, name in sources if name)
         self._both = [source for source in sources if source[0] == "both"]
         self._both_actions = ("both_actions", "") in sources
@@ -78,8 +82,23 @@ class Reward:
         breakdown *= self._factors
         total = breakdown[: self.counted].sum(axis=0)
         if not (np.isfinite(total).all() and np.isfinite(breakdown[self.counted :]).all()):
-            raise self._not_finite(breakdown, transition)
+            raise self._broken(breakdown, transition)
         return np.maximum(total, 0.0) if self.settings.only_positive else total, breakdown
+
+    def cost_of(self, transition: Transition) -> Array:
+        """Compute the costs, (costs, N).
+
+        Raises:
+            RewardError: a cost is NaN or infinite, with its name and row.
+        """
+        known = self.known(transition)
+        values = np.empty((len(self.costs), len(transition.env_reward)))
+        for index, cost in enumerate(self.costs):
+            values[index] = cost.part(known)
+        if not np.isfinite(values).all():
+            index, row = (int(i) for i in np.argwhere(~np.isfinite(values))[0])
+            raise _not_finite("costs", self.costs[index], float(values[index, row]), row, transition)
+        return values
 
     def restart(self, step: float, success: float) -> None:
         """Let the weights be those of a training step and a success rate in [0, 1], whatever they were."""
@@ -101,15 +120,17 @@ class Reward:
     @property
     def content_hash(self) -> str:
         """SHA-256 of everything that the reward's numbers depend on, defaults included; not of `python:` code."""
-        content: dict[str, Any] = self.settings.model_dump(mode="json", exclude={"terms"})
+        content: dict[str, Any] = self.settings.model_dump(mode="json", exclude={"terms", "costs"})
         content["terms"] = {entry.name: entry.resolved() for entry in self.entries}
+        if self.costs:
+            content["costs"] = {cost.name: cost.resolved() for cost in self.costs}
         content["gamma"] = self.gamma if self._potentials() else None
         content["period_s"] = self.period_s if self.settings.per_second else None
         return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     def describe(self) -> list[tuple[str, str, str, str, str]]:
-        """Return a row per term: name, term, signals, parameters, weight."""
-        return [entry.describe() for entry in self.entries]
+        """Return a row per term and cost: name, term, signals, parameters, weight or limit."""
+        return [entry.describe() for entry in self.entries] + [cost.describe() for cost in self.costs]
 
     def _bind(self, name: str, settings: TermSettings, senses: Senses) -> Entry:
         path = ("terms", name)
@@ -163,15 +184,18 @@ class Reward:
             known["both_actions", ""] = np.concatenate((transition.previous_action, transition.action))
         return known
 
-    def _not_finite(self, breakdown: Array, transition: Transition) -> RewardError:
+    def _broken(self, breakdown: Array, transition: Transition) -> RewardError:
         culprits = np.argwhere(~np.isfinite(breakdown))
         if len(culprits) == 0:
             return RewardError(("terms",), "the sum of the weighted terms overflows; smaller weights would help")
         index, row = (int(i) for i in culprits[0])
-        entry = self.entries[index]
-        names = sorted({name for _, name in entry.part.sources() if name})
-        read = {name: transition.next_signals[name][row].tolist() for name in names}
-        return RewardError(
-            ("terms", entry.name),
-            f"reward term {entry.name} is {breakdown[index, row]} in row {row}; it read {read or 'no signal'}",
-        )
+        return _not_finite("terms", self.entries[index], float(breakdown[index, row]), row, transition)
+
+
+def _not_finite(section: str, scored: Entry | Cost, value: float, row: int, transition: Transition) -> RewardError:
+    names = sorted({name for _, name in scored.part.sources() if name})
+    read = {name: transition.next_signals[name][row].tolist() for name in names}
+    what = "reward term" if section == "terms" else "cost"
+    return RewardError(
+        (section, scored.name), f"{what} {scored.name} is {value} in row {row}; it read {read or 'no signal'}"
+    )

@@ -46,7 +46,8 @@ class RewardScorer:
     def score(self, actions: Any, env_rew: Array, terminated: Array, truncated: Array, infos: dict[str, Any]) -> Array:
         """Return the reward of a step, (N,), and add the breakdown to its infos.
 
-        Adds `infos["reward_terms"]` (term name -> (N,), weighted, probes included) and `infos["env_reward"]`.
+        Adds `infos["reward_terms"]` (term name -> (N,), weighted, probes included), `infos["costs"]` (cost name ->
+        (N,)) and `infos["env_reward"]`.
 
         Args:
             actions: what was sent, where infos do not tell what led to the transition.
@@ -81,6 +82,7 @@ class RewardScorer:
         self._signals = signals
         self._previous_action = np.where(done[:, None], 0.0, action) if done.any() else action
         infos["reward_terms"] = dict(zip(self.reward.names, breakdown, strict=True))
+        infos["costs"] = self._costs(transition, valid)
         infos["env_reward"] = env_rew
         scaled: Array = self.scale * total
         return scaled
@@ -133,6 +135,14 @@ class RewardScorer:
             self._successes.extend(finals["success"][done, 0].tolist() if "success" in finals else ())
         self._moments = [self._moments[1], (self.step, self._success)]
         self.reward.advance(*self._moments[1])
+
+    def _costs(self, transition: Transition, valid: Array | None) -> dict[str, Array]:
+        if not self.reward.costs:
+            return {}
+        values = self.reward.cost_of(transition)
+        if valid is not None:
+            values = np.where(valid, values, 0.0)
+        return {cost.name: value for cost, value in zip(self.reward.costs, values, strict=True)}
 
     def _used(self, infos: dict[str, Any]) -> Signals:
         if not self.reward.signals:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from reward_shaping.fields import Finite, Strict
+from reward_shaping.fields import Finite, NonNegative, Positive, Strict
 from reward_shaping.schedule import Weight, weight_at
 
 Use = Literal["state", "potential", "gain"]
@@ -92,17 +92,71 @@ class TermSettings(PartSettings):
     probe: bool = False
 
 
+class MultiplierSettings(Strict):
+    """How a cost's multiplier follows the cost: a PID controller, see `reward_shaping.lagrangian.Multiplier`.
+
+    Cost and multiplier are counted in units of the limit, where that is above 1: a multiplier of 3 with a limit of
+    50 takes a cost of 50 as a loss of 3 in reward. A cost that is to stay far below 1 may want larger gains.
+
+    Attributes:
+        kp: proportional gain.
+        ki: integral gain, per update of the policy.
+        kd: derivative gain.
+        smoothing: share of the past in the moving average that kp and kd see; 0 takes each update's cost as it is.
+        initial: the multiplier before the first update.
+        max: the multiplier never exceeds this.
+    """
+
+    kp: NonNegative = 0.1
+    ki: NonNegative = 0.01
+    kd: NonNegative = 0.01
+    smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    initial: NonNegative = 0.0
+    max: Positive = 100.0
+
+    @model_validator(mode="after")
+    def _can_move(self) -> Self:
+        if self.initial > self.max:
+            raise ValueError(f"initial {self.initial:g} is above max {self.max:g}")
+        if self.kp == 0 and self.ki == 0:
+            raise ValueError("kp and ki are 0, so that the multiplier would not follow the cost; expected one above 0")
+        return self
+
+
+class CostSettings(PartSettings):
+    """One named cost: made like a term, but kept below a limit instead of weighed.
+
+    It is no part of the total reward, and `strength` does not scale it.
+
+    Attributes:
+        limit: what the mean cost may be.
+        per: `episode`: the mean over episodes of the sum over their steps, undiscounted; `step`: the mean over steps.
+        multiplier: how what the learner pays for the cost follows it.
+    """
+
+    limit: Finite
+    per: Literal["episode", "step"] = "episode"
+    multiplier: MultiplierSettings = MultiplierSettings()
+
+    @property
+    def unit(self) -> float:
+        """What a learner counts the cost in: its limit where that is above 1, so that gains suit costs of any size."""
+        return max(abs(self.limit), 1.0)
+
+
 class RewardSettings(Strict):
     """A reward function; the total is the weighted sum of its terms.
 
     Attributes:
         terms: by name.
+        costs: by name; constraints beside the reward, for trainers that have cost critics.
         only_positive: a negative total becomes 0. It takes from potentials what makes them harmless, and so
             cannot be had together with them.
         per_second: weights of terms that scale with the control period are per second, and are multiplied by it.
     """
 
     terms: dict[str, TermSettings] = Field(min_length=1)
+    costs: dict[str, CostSettings] = Field(default={})
     only_positive: bool = False
     per_second: bool = False
 

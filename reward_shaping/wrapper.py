@@ -16,8 +16,8 @@ class RewardWrapper(VectorWrapper):
     Where infos carry `valid`, (N,) bool, rows that are not valid have no transition in this step: their
     reward is zero and no term is logged; `infos["action"]` then holds the actions that led to the transitions.
 
-    `step` returns the total as the reward and adds `infos["reward_terms"]` (term name -> (N,), weighted) and
-    `infos["env_reward"]`, the environment's own.
+    `step` returns the total as the reward and adds `infos["reward_terms"]` (term name -> (N,), weighted),
+    `infos["costs"]` (cost name -> (N,), never in the total) and `infos["env_reward"]`, the environment's own.
 
     Args:
         env: infos["signals"] maps signal name -> (N, k); infos["final_info"]["signals"] holds those of

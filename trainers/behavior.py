@@ -14,6 +14,7 @@ from trainers.errors import RunError
 from trainers.evaluate import Evaluation
 from trainers.export.unity_onnx import write_unity_onnx
 from trainers.files import write_atomically
+from trainers.heads import head_rewards, heads_of
 from trainers.metrics import Ended, EpisodeLog, MetricsLog
 from trainers.run_folder import RunFolder
 from trainers.settings import BehaviorSettings
@@ -53,6 +54,7 @@ class BehaviorTrainer:
         self.finished = False
         self._scorer = scorer
         self._rows = rows
+        self._heads = heads_of(settings)
         self._episodes = EpisodeLog(rows)
         self._step_before_update = self._summarized_step = 0
         self._restored_metrics: dict[str, Any] = {}
@@ -85,7 +87,9 @@ class BehaviorTrainer:
         self._requesting = infos["requesting"]
         if self.finished:
             return None
-        self.algorithm.observe(Step(rew, terminated, truncated, self._obs, infos.get("final_obs"), infos["valid"]))
+        head_rew = head_rewards(self._heads, rew, infos)
+        final_obs, valid = infos.get("final_obs"), infos["valid"]
+        self.algorithm.observe(Step(rew, terminated, truncated, self._obs, final_obs, valid, head_rew))
         self.step += int(infos["valid"].sum())
         return self._episodes.add(rew, terminated, truncated, infos)
 

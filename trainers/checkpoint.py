@@ -10,7 +10,7 @@ import torch
 from trainers.errors import UserError
 from trainers.files import write_atomically
 
-FORMAT = 3
+FORMAT = 4
 REQUIRED = (
     "step",
     "best",

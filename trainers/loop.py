@@ -209,6 +209,8 @@ class TrainingLoop:
         moment = {name: trainer.step for name, trainer in self.trainers.items()}
         together = all(state["moment"] == moment for state in states.values())
         if first["env"] is None or not (together and all(self.trainers[name].fits(of) for name, of in states.items())):
+            for trainer in self.trainers.values():
+                trainer.algorithm.abandon_episodes()
             self.start(seed + self.step)
             return False
         for name, (obs, infos) in self.world.load_state_dict(as_arrays(first["env"])).items():

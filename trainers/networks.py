@@ -71,16 +71,16 @@ class GaussianActor(nn.Module):
 
 
 class Critic(nn.Module):
-    """V(s)."""
+    """V_k(s), one value per head."""
 
-    def __init__(self, obs_size: int, settings: NetworkSettings) -> None:
+    def __init__(self, obs_size: int, heads: int, settings: NetworkSettings) -> None:
         super().__init__()
         self.encoder = Encoder(obs_size, settings)
-        self.value = _orthogonal(self.encoder.output_size, 1, 1.0)
+        self.value = _orthogonal(self.encoder.output_size, heads, 1.0)
 
     def forward(self, obs: Tensor) -> Tensor:
-        """Return V, (B,)."""
-        value: Tensor = self.value(self.encoder(obs)).squeeze(-1)
+        """Return V, (B, K)."""
+        value: Tensor = self.value(self.encoder(obs))
         return value
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from trainers.algorithms import Algorithm
 from trainers.checkpoint import load_checkpoint
 from trainers.errors import UserError
+from trainers.heads import heads_of
 from trainers.loop import TrainingLoop
 from trainers.run_folder import RunFolder
 from trainers.settings import BehaviorSettings, RunSettings
@@ -72,7 +73,9 @@ def initialize(algorithm: Algorithm, path: Path, name: str, behavior: BehaviorSe
     state = load_checkpoint(path)
     check_networks(state, name, behavior, document, path)
     own = algorithm.state_dict()
-    algorithm.load_state_dict(state["algorithm"] | {key: own[key] for key in ("generator", "rollout", "last_act")})
+    algorithm.load_state_dict(
+        state["algorithm"] | {key: own[key] for key in ("generator", "rollout", "costs", "last_act")}
+    )
 
 
 def check_networks(
@@ -86,3 +89,10 @@ def check_networks(
         if current != value:
             at = ("behaviors", name, key) if key == "trainer_type" else ("behaviors", name, "network_settings", key)
             raise document.error(at, f"is {current}, but the checkpoint {path} was made with {value}")
+    heads = [head.label for head in heads_of(behavior)]
+    made_with = state["algorithm"].get("heads", heads)
+    if heads != made_with:
+        raise document.error(
+            ("behaviors", name, "reward_shaping"),
+            f"the critic has heads {', '.join(heads)}, but the checkpoint {path} was made with {', '.join(made_with)}",
+        )

@@ -19,14 +19,15 @@ class Rollout:
         rows: N.
         obs_size: D.
         action_size: A.
+        heads: K, streams of rewards.
     """
 
-    def __init__(self, steps: int, rows: int, obs_size: int, action_size: int) -> None:
+    def __init__(self, steps: int, rows: int, obs_size: int, action_size: int, heads: int) -> None:
         self.steps, self.rows = steps, rows
         self.obs = torch.zeros(steps + 1, rows, obs_size)
         self.act = torch.zeros(steps, rows, action_size)
         self.noise = torch.zeros(steps, rows, action_size)
-        self.rew = torch.zeros(steps, rows)
+        self.rew = torch.zeros(steps, rows, heads)
         self.terminated = torch.zeros(steps, rows)
         self.truncated = torch.zeros(steps, rows)
         self.valid = torch.zeros(steps, rows, dtype=torch.bool)

@@ -5,7 +5,7 @@ Knobs keep ML-Agents' names here; docstrings give the literature's.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from reward_shaping.fields import Fraction
 from reward_shaping.settings import RewardSettings
@@ -167,6 +167,7 @@ class BehaviorSettings(Settings):
         signals: names for parts of the observed sensors of a build that has no `signals` sensor.
         reward_shaping: the reward function, or the name of a file that holds it; left out, the
             environment's own reward.
+        per_term_critic: one value head per reward term; the advantages are summed, and each term's share is logged.
     """
 
     trainer_type: Literal["ppo"] = "ppo"
@@ -185,6 +186,17 @@ class BehaviorSettings(Settings):
     behavioral_cloning: NotYet = None
     signals: dict[str, SignalSlice] = Field(default={})
     reward_shaping: RewardSettings | None = None
+    per_term_critic: bool = False
+
+    @field_validator("per_term_critic")
+    @classmethod
+    def _terms_add_up(cls, value: bool, info: ValidationInfo) -> bool:
+        shaping = info.data.get("reward_shaping")
+        if value and shaping is not None and shaping.only_positive:
+            raise ValueError(
+                "a reward with only_positive is clipped, and so no sum of its terms; leave one of them out"
+            )
+        return value
 
     @property
     def save_every(self) -> int:

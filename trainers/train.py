@@ -16,10 +16,11 @@ from trainers.display import Display
 from trainers.evaluate import Evaluation, evaluate_world
 from trainers.export.bundle import Export, best_checkpoint, export_actor
 from trainers.files import write_text
+from trainers.heads import heads_of
 from trainers.loop import Evaluate, TrainingLoop
 from trainers.resume import changed_settings, initial_checkpoint, initialize, load_resumed, restore
 from trainers.run_folder import RunFolder
-from trainers.settings import RunSettings, without_effect
+from trainers.settings import BehaviorSettings, RunSettings, without_effect
 from trainers.world import World, make_world, run_errors
 from trainers.yaml_file import Document
 from unity_env.agent_rows import AgentRows
@@ -96,7 +97,7 @@ def make_algorithm(rows: AgentRows, settings: RunSettings, name: str, document: 
     """Make a behavior's learner for its agents' observations and actions.
 
     Raises:
-        UserError: a device that is not there, or spaces that the algorithm cannot handle.
+        UserError: a device that is not there, or spaces or value heads that the algorithm cannot handle.
     """
     behavior = settings.behaviors[name]
     observation, action = rows.single_observation_space, rows.single_action_space
@@ -106,7 +107,10 @@ def make_algorithm(rows: AgentRows, settings: RunSettings, name: str, document: 
             f"{behavior.trainer_type} needs one vector observation and continuous actions, "
             f"this behavior has {observation} and {action}",
         )
-    return ALGORITHMS[behavior.trainer_type](
+    algorithm = ALGORITHMS[behavior.trainer_type]
+    if not algorithm.has_heads:
+        _refuse_heads(behavior, name, document)
+    return algorithm(
         observation.shape[0],
         action.shape[0],
         rows.num_rows,
@@ -114,6 +118,22 @@ def make_algorithm(rows: AgentRows, settings: RunSettings, name: str, document: 
         settings.env_settings.seed,
         _device(settings, document),
     )
+
+
+def _refuse_heads(behavior: BehaviorSettings, name: str, document: Document) -> None:
+    """Refuse what a trainer with one value at most cannot learn."""
+    roles = {head.role for head in heads_of(behavior)}
+    able = ", ".join(kind for kind, algorithm in ALGORITHMS.items() if algorithm.has_heads)
+    if "cost" in roles:
+        raise document.error(
+            ("behaviors", name, "reward_shaping", "costs"),
+            f"{behavior.trainer_type} has no cost critics; trainers that have: {able}",
+        )
+    if "term" in roles:
+        raise document.error(
+            ("behaviors", name, "per_term_critic"),
+            f"{behavior.trainer_type} has no critic per term; trainers that have: {able}",
+        )
 
 
 def _trainer(

@@ -273,7 +273,10 @@ def _reward_error(settings: RunSettings, error: RewardError, document: Document,
     if name is None:
         term = error.path[1] if len(error.path) > 1 else None
         shaped = {key: of.reward_shaping for key, of in settings.behaviors.items() if of.reward_shaping}
-        name = next((key for key, reward in shaped.items() if term in reward.terms), next(iter(settings.behaviors)))
+        name = next(
+            (key for key, reward in shaped.items() if term in {**reward.terms, **reward.costs}),
+            next(iter(settings.behaviors)),
+        )
     return document.error(("behaviors", name, "reward_shaping", *error.path), str(error))
 
 

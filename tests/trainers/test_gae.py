@@ -134,3 +134,22 @@ def test_steps_without_a_transition_are_passed_over_as_if_they_were_not_there(
         if kept.any():
             expected = gae(alone[0], alone[1], alone[2], alone[3], alone[4], gamma=0.9, lam=lam)
             np.testing.assert_allclose(adv[kept, n], expected[:, 0], atol=1e-9)
+
+
+@given(arrays(np.float64, (*SHAPE, 2), elements=st.floats(-10, 10)), values, flags, flags, flags, fractions, fractions)
+def test_streams_are_discounted_apart_and_share_the_ends(
+    rew: np.ndarray,
+    val: np.ndarray,
+    terminated: np.ndarray,
+    ended: np.ndarray,
+    valid: np.ndarray,
+    gamma: float,
+    lam: float,
+) -> None:
+    ends = [torch.from_numpy(part) for part in (terminated.astype(float), (ended | terminated).astype(float), valid)]
+    rewards, state = torch.from_numpy(rew), torch.from_numpy(np.stack([val, -val], axis=-1))
+    gammas, wide = [gamma, 0.5], [flag[..., None] for flag in ends]
+    both = module.gae(rewards, state, state.flip(0), *wide, gamma=gammas, lam=lam)
+    for k in range(2):
+        alone = module.gae(rewards[..., k], state[..., k], state.flip(0)[..., k], *ends, gamma=gammas[k], lam=lam)
+        assert torch.equal(both[..., k], alone)

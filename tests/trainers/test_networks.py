@@ -60,11 +60,11 @@ def test_to_env_stays_in_the_unit_box(act: float) -> None:
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
 def test_networks_have_the_described_depth_width_and_activation(activation: str) -> None:
     shape = NetworkSettings.model_validate({"hidden_units": 7, "num_layers": 3, "activation": activation})
-    critic = Critic(5, shape)
+    critic = Critic(5, 3, shape)
     widths = [(part.in_features, part.out_features) for part in critic.modules() if isinstance(part, torch.nn.Linear)]
-    assert widths == [(5, 7), (7, 7), (7, 7), (7, 1)]
+    assert widths == [(5, 7), (7, 7), (7, 7), (7, 3)]
     assert sum(isinstance(part, type(ACTIVATIONS[activation]())) for part in critic.modules()) == 3
-    assert critic(torch.randn(4, 5)).shape == (4,)
+    assert critic(torch.randn(4, 5)).shape == (4, 3)
 
 
 def test_a_fresh_policy_barely_moves() -> None:

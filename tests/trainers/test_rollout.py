@@ -4,15 +4,16 @@ from trainers.rollout import Rollout
 
 
 def test_buffers_have_time_first_then_rows() -> None:
-    rollout = Rollout(steps=4, rows=3, obs_size=2, action_size=5)
+    rollout = Rollout(steps=4, rows=3, obs_size=2, action_size=5, heads=2)
     assert rollout.obs.shape == (5, 3, 2)
     assert rollout.act.shape == rollout.noise.shape == (4, 3, 5)
-    for buffer in (rollout.rew, rollout.terminated, rollout.truncated, rollout.valid):
+    assert rollout.rew.shape == (4, 3, 2)
+    for buffer in (rollout.terminated, rollout.truncated, rollout.valid):
         assert buffer.shape == (4, 3)
 
 
 def test_it_is_full_after_its_number_of_steps_and_empty_after_clear() -> None:
-    rollout = Rollout(2, 1, 1, 1)
+    rollout = Rollout(2, 1, 1, 1, 1)
     assert not rollout.full
     rollout.length = 2
     assert rollout.full
@@ -23,7 +24,7 @@ def test_it_is_full_after_its_number_of_steps_and_empty_after_clear() -> None:
 
 
 def test_a_final_observation_is_kept_with_its_step_and_rows() -> None:
-    rollout = Rollout(2, 3, 1, 1)
+    rollout = Rollout(2, 3, 1, 1, 1)
     rollout.length = 1
     rollout.add_final_obs(torch.tensor([0, 2]), torch.tensor([[7.0], [8.0]]))
     ((step, rows, obs),) = rollout.final_obs

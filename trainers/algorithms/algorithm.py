@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -22,6 +22,7 @@ class Step:
         next_obs: (N, D), where an episode ended the first observation of the next one.
         final_obs: (N, D), the true last observations in the rows that ended; None where none did.
         valid: (N,) bool, False in rows whose transition goes on: nothing to learn from yet.
+        head_rew: (N, K), what is paid into each value head; None where the total, `rew`, is all there is.
     """
 
     rew: np.ndarray
@@ -30,6 +31,7 @@ class Step:
     next_obs: np.ndarray
     final_obs: np.ndarray | None
     valid: np.ndarray
+    head_rew: np.ndarray | None = None
 
 
 class Algorithm(ABC):
@@ -37,8 +39,10 @@ class Algorithm(ABC):
 
     Attributes:
         actor: the network that is exported.
+        has_heads: whether it learns a value for each head; if not, it learns from the total reward alone.
     """
 
+    has_heads: ClassVar[bool] = False
     actor: GaussianActor
 
     @abstractmethod

@@ -1,13 +1,15 @@
 """Proximal policy optimisation with a clipped objective (Schulman et al. 2017, arXiv 1707.06347)."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from trainers.algorithms.algorithm import Algorithm, Metrics, Step
+from trainers.algorithms.cost_control import CostControl
 from trainers.gae import gae
+from trainers.heads import advantage_shares, heads_of
 from trainers.networks import Critic, GaussianActor, to_env
 from trainers.rollout import Rollout
 from trainers.schedules import BETA_FLOOR, EPSILON_FLOOR, LEARNING_RATE_FLOOR, scheduled
@@ -26,6 +28,7 @@ class Ppo(Algorithm):
         device: where the networks live and learn.
     """
 
+    has_heads: ClassVar[bool] = True
     actor: GaussianActor
 
     def __init__(
@@ -33,17 +36,20 @@ class Ppo(Algorithm):
     ) -> None:
         self.settings = settings
         self.hyper = settings.hyperparameters
-        self.gamma = settings.reward_signals.extrinsic.gamma
+        self.heads = heads_of(settings)
         self.device = device
         torch.manual_seed(seed)
         self.actor = GaussianActor(obs_size, action_size, settings.network_settings).to(device)
-        self.critic = Critic(obs_size, settings.network_settings).to(device)
+        self.critic = Critic(obs_size, len(self.heads), settings.network_settings).to(device)
         if self.hyper.shared_critic:
             self.critic.encoder = self.actor.encoder
         self.parameters = list(dict.fromkeys([*self.actor.parameters(), *self.critic.parameters()]))
         self.optimizer = torch.optim.Adam(self.parameters, lr=self.hyper.learning_rate, eps=1e-5, fused=True)
         self.generator = torch.Generator().manual_seed(seed)
-        self.rollout = Rollout(max(1, self.hyper.buffer_size // rows), rows, obs_size, action_size)
+        steps = max(1, self.hyper.buffer_size // rows)
+        self.rollout = Rollout(steps, rows, obs_size, action_size, len(self.heads))
+        costs = settings.reward_shaping.costs if settings.reward_shaping else {}
+        self.costs = CostControl(self.heads, costs, rows)
         self._last_act = torch.zeros(rows, action_size)
 
     @torch.no_grad()
@@ -67,7 +73,7 @@ class Ppo(Algorithm):
     def observe(self, step: Step) -> None:
         """Store the transition."""
         rollout, t = self.rollout, self.rollout.length
-        rollout.rew[t] = torch.from_numpy(step.rew)
+        rollout.rew[t] = torch.from_numpy(step.rew[:, None] if step.head_rew is None else step.head_rew)
         rollout.terminated[t] = torch.from_numpy(step.terminated)
         rollout.truncated[t] = torch.from_numpy(step.truncated)
         rollout.valid[t] = torch.from_numpy(step.valid)
@@ -80,6 +86,7 @@ class Ppo(Algorithm):
     def abandon_episodes(self) -> None:
         """Drop the rollout under way."""
         self.rollout.clear()
+        self.costs.abandon_episodes()
 
     def ready(self) -> bool:
         """Whether buffer_size samples are there."""
@@ -93,6 +100,7 @@ class Ppo(Algorithm):
         lr = scheduled(hyper.learning_rate, hyper.learning_rate_schedule, progress, LEARNING_RATE_FLOOR)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
+        costs = self.costs.update(self.rollout)
         obs, act, logp, adv, returns, val = self._samples()
         sums: dict[str, Tensor] = {}
         count = 0
@@ -110,17 +118,20 @@ class Ppo(Algorithm):
             "policy/learning_rate": lr,
             "policy/clip_range": clip_range,
             "policy/entropy_coef": entropy_coef,
-            "value/explained_variance": explained_variance(val, returns),
+            **self._value_metrics(returns, val),
+            **costs,
         }
 
     def state_dict(self) -> dict[str, Any]:
         """Networks, optimiser, random state, and the rollout under way."""
         return {
+            "heads": [head.label for head in self.heads],
             "actor": self.actor.state_dict(),
             "critic": self.critic.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "generator": self.generator.get_state(),
             "rollout": self.rollout.state_dict(),
+            "costs": self.costs.state_dict(),
             "last_act": self._last_act.clone(),
         }
 
@@ -131,6 +142,7 @@ class Ppo(Algorithm):
         self.optimizer.load_state_dict(state["optimizer"])
         self.generator.set_state(state["generator"])
         self.rollout.load_state_dict(state["rollout"])
+        self.costs.load_state_dict(state["costs"])
         if state["last_act"].shape == self._last_act.shape:
             self._last_act = state["last_act"].clone()
 
@@ -169,30 +181,51 @@ class Ppo(Algorithm):
 
     @torch.no_grad()
     def _samples(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Return the rollout's valid samples: obs, act, logp, normalised advantages, returns, values."""
+        """Return the rollout's B valid samples.
+
+        Returns:
+            obs, act, log pi_old(a|s), normalised advantages (B,), and of every head returns and values, (B, K).
+        """
         rollout = self.rollout
         obs = rollout.obs.to(self.device)
         val = self.critic(obs)
         next_val = val[1:].clone()
         for t, rows, final_obs in rollout.final_obs:
             next_val[t, rows] = self.critic(final_obs.to(self.device))
-        rew, terminated = rollout.rew.to(self.device), rollout.terminated.to(self.device)
-        done = torch.maximum(terminated, rollout.truncated.to(self.device))
-        horizon_ends = torch.arange(1, rollout.steps + 1, device=self.device) % self.settings.time_horizon == 0
-        cut = torch.maximum(done, horizon_ends[:, None].float())
-        valid = rollout.valid.to(self.device)
-        adv = gae(rew, val[:-1], next_val, terminated, cut, valid, gamma=self.gamma, lam=self.hyper.lambd)
-        adv, val = adv[valid], val[:-1][valid]
-        returns = adv + val
+        head_adv, valid = self._advantages(val[:-1], next_val)
+        head_adv, val = head_adv[valid], val[:-1][valid]
+        adv = (head_adv * self.costs.weights().to(self.device)).sum(dim=1)
         obs, act = obs[:-1][valid], rollout.act.to(self.device)[valid]
         return (
             obs,
             act,
             self.actor.log_prob(obs, act),
             (adv - adv.mean()) / (adv.std(correction=0) + 1e-8),
-            returns,
+            head_adv + val,
             val,
         )
+
+    def _advantages(self, val: Tensor, next_val: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the advantages of every head, (T, N, K), and where they are to be had, (T, N), bool."""
+        rollout, device = self.rollout, self.device
+        rew, terminated, valid = (part.to(device) for part in (rollout.rew, rollout.terminated, rollout.valid))
+        done = torch.maximum(terminated, rollout.truncated.to(device))
+        horizon_ends = torch.arange(1, rollout.steps + 1, device=device) % self.settings.time_horizon == 0
+        cut = torch.maximum(done, horizon_ends[:, None].float())
+        flags = (flag.unsqueeze(-1) for flag in (terminated, cut, valid))
+        gamma = [head.gamma for head in self.heads]
+        return gae(rew, val, next_val, *flags, gamma=gamma, lam=self.hyper.lambd), valid
+
+    def _value_metrics(self, returns: Tensor, val: Tensor) -> Metrics:
+        """Return how well the reward is foreseen; where there are several heads, each of them, and what it weighs."""
+        rewards = [column for column, head in enumerate(self.heads) if head.role != "cost"]
+        metrics = {"value/explained_variance": explained_variance(val[:, rewards].sum(1), returns[:, rewards].sum(1))}
+        if len(self.heads) == 1:
+            return metrics
+        for column, head in enumerate(self.heads):
+            metrics[f"value/explained_variance/{head.label}"] = explained_variance(val[:, column], returns[:, column])
+        adv = (returns - val) * self.costs.weights().to(self.device)
+        return metrics | advantage_shares(self.heads, adv.cpu().numpy())
 
     def _update_normalizers(self, obs: Tensor) -> None:
         """Take the rollout's observations in; after the update, so that logp and its ratio see one network."""
