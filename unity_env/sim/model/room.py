@@ -92,6 +92,15 @@ def add_pedestal_table(
         size=(half_width_m, half_width_m, slab),
         pos=(*centre_m, height_m - slab),
         rgba=wood,
+        castshadow=False,  # on itself, where the shadow map is coarse: the frame below casts it
+    )
+    frame = 0.004
+    _decorate(
+        spec.worldbody,
+        _BOX,
+        (half_width_m - frame, half_width_m - frame, frame),
+        (*centre_m, height_m - 2.0 * slab - frame),
+        (0.66, 0.53, 0.39, 1.0),
     )
     half = 0.5 * height_m - slab
     spec.worldbody.add_geom(
