@@ -118,7 +118,7 @@ def test_no_config_at_all_is_refused() -> None:
         ("reward_signals.gail", {}, ["not supported"]),
         ("reward_signals.rnd.gamma", 1.0, ["less than 1"]),
         ("reward_signals.rnd.strength", -1.0, ["greater than or equal to 0"]),
-        ("reward_signals.curiosity.learning_rate", 0.0, ["greater than 0"]),
+        ("reward_signals.curiosity.strenght", 1.0, ["unknown key", "did you mean strength"]),
         ("trainer_type", "pop", ["ppo", "pop"]),
         ("max_steps", 0, ["greater than 0"]),
         ("max_steps", [1], ["integer"]),
