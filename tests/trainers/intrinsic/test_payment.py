@@ -99,7 +99,8 @@ def lines_of(run: Path) -> list[dict[str, Any]]:
 
 def test_a_signal_of_strength_0_changes_no_bit_of_the_policy_but_is_logged(tmp_path: Path) -> None:
     plain = train_tiny(tmp_path, "plain", {STEPS: 512})
-    quiet = {name: {"strength": 0.0, **SMALL} for name in ("curiosity", "rnd")}
+    zero = {"strength": 0.0, **SMALL}
+    quiet = {"extrinsic": {}, "curiosity": zero, "rnd": zero}
     probed = train_tiny(tmp_path, "probed", {STEPS: 512, SIGNALS: quiet})
     one, other = checkpoint_of(plain), checkpoint_of(probed)
     for part in POLICY:
@@ -141,7 +142,7 @@ def test_a_curious_training_without_the_tasks_reward_resumes_to_the_bit(
 def test_other_signals_than_the_checkpoints_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], says: str
 ) -> None:
-    before = {f"{SIGNALS}.curiosity": {"strength": 0.0, **SMALL}}
+    before = {f"{SIGNALS}.extrinsic": {}, f"{SIGNALS}.curiosity": {"strength": 0.0, **SMALL}}
     train_tiny(tmp_path, "r", {STEPS: 256, **before})
     monkeypatch.chdir(tmp_path)
     config = write_config(tmp_path, {STEPS: 512, **before, **changes}, "r")
