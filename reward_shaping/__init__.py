@@ -1,5 +1,6 @@
 """The signal: rewards made of named terms, computed from what the environment signals."""
 
+from reward_shaping.hindsight import Goal
 from reward_shaping.reward import Reward
 from reward_shaping.scorer import RewardScorer
 from reward_shaping.settings import ENV_REWARD_ONLY, RewardSettings, TermSettings
@@ -8,6 +9,7 @@ from reward_shaping.wrapper import RewardWrapper
 
 __all__ = [
     "ENV_REWARD_ONLY",
+    "Goal",
     "Reward",
     "RewardError",
     "RewardScorer",

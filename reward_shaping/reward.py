@@ -28,6 +28,7 @@ class Reward:
 
     Attributes:
         names: of the terms; probes come last.
+        counted: how many of them, the first ones, sum to the total.
         costs: what is to stay below a limit; never in the total.
         signals: names of the signals that are read.
 
@@ -56,7 +57,7 @@ class Reward:
         self.signals = frozenset(name for _, name in sources if name)
         self._both = [source for source in sources if source[0] == "both"]
         self._both_actions = ("both_actions", "") in sources
-        self._counted = sum(not entry.settings.probe for entry in self.entries)
+        self.counted = sum(not entry.settings.probe for entry in self.entries)
         self._scheduled = [(index, entry) for index, entry in enumerate(self.entries) if entry.scheduled]
         self.restart(0, 0.0)
 
@@ -79,8 +80,8 @@ class Reward:
         for index, entry in enumerate(self.entries):
             breakdown[index] = entry.score(known)
         breakdown *= self._factors
-        total = breakdown[: self._counted].sum(axis=0)
-        if not (np.isfinite(total).all() and np.isfinite(breakdown[self._counted :]).all()):
+        total = breakdown[: self.counted].sum(axis=0)
+        if not (np.isfinite(total).all() and np.isfinite(breakdown[self.counted :]).all()):
             raise self._broken(breakdown, transition)
         return np.maximum(total, 0.0) if self.settings.only_positive else total, breakdown
 

@@ -30,7 +30,7 @@ class RewardScorer:
     def __init__(self, reward: Reward, rows: int, scale: float = 1.0) -> None:
         self.reward = reward
         self.scale = scale
-        self.log = TermLog(reward.labels, rows)
+        self.log = TermLog(reward.labels, rows, reward.counted)
         self.step = 0
         self._successes = deque[float](maxlen=LATEST_EPISODES)
         self._moments = [(0, 0.0), (0, 0.0)]
@@ -93,6 +93,11 @@ class RewardScorer:
         self._successes.extend(state["successes"])
         self._moments = [(step, self._success)] * 2
         self.reward.restart(*self._moments[1])
+
+    def summary(self) -> dict[str, float]:
+        """Return what `TermLog.summary` does and, as `reward_weight/<term>`, what the terms are multiplied by now."""
+        weights = zip(self.reward.labels, self.reward.weights.tolist(), strict=True)
+        return self.log.summary() | {f"reward_weight/{name}": weight for name, weight in weights}
 
     def state_dict(self) -> dict[str, Any]:
         """What the next steps depend on."""

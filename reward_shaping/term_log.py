@@ -1,4 +1,4 @@
-"""What each term of a reward has paid: per step and per episode."""
+"""What each term of a reward has paid: per step, per episode, how often, and its share of all that was paid."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,17 +12,22 @@ class TermLog:
     Args:
         names: the terms, in the order of the breakdown.
         num_rows: number of rows.
+        counted: how many of them, the first ones, sum to the total; None: all.
     """
 
-    def __init__(self, names: Sequence[str], num_rows: int) -> None:
+    def __init__(self, names: Sequence[str], num_rows: int, counted: int | None = None) -> None:
         self.names = tuple(names)
-        self._running = np.zeros((len(names), num_rows))
+        self._counted = len(names) if counted is None else counted
+        self._shape = (len(names), num_rows)
+        self._running = np.zeros(self._shape)
         self._clear()
 
     def add(self, breakdown: np.ndarray, ended: np.ndarray, transitions: int) -> None:
         """Add one step: breakdown (terms, N), ended (N,) bool, and in how many rows there was a transition."""
         self._running += breakdown
-        self._step_sum += breakdown.sum(axis=1)
+        self._paid += breakdown
+        self._magnitude += np.abs(breakdown)
+        self._active += breakdown != 0.0
         self._steps += transitions
         if ended.any():
             self._episode_sum += self._running[:, ended].sum(axis=1)
@@ -30,13 +35,23 @@ class TermLog:
             self._running[:, ended] = 0.0
 
     def summary(self) -> dict[str, float]:
-        """Return `reward_per_step/<term>` and, if episodes ended, `reward_per_episode/<term>`; then start anew."""
-        result = {}
-        for index, name in enumerate(self.names):
-            if self._steps:
-                result[f"reward_per_step/{name}"] = float(self._step_sum[index] / self._steps)
-            if self._episodes:
-                result[f"reward_per_episode/{name}"] = float(self._episode_sum[index] / self._episodes)
+        """Return what was paid since the last summary, and start anew.
+
+        For each term, if there were transitions, and for `per_episode` if episodes ended:
+            `reward_per_step/<term>`: the mean over the transitions.
+            `reward_active/<term>`: the fraction of the transitions in which it was not 0.
+            `reward_share/<term>`: sum |term| over the same sum of all terms that count; probes have none.
+            `reward_per_episode/<term>`: the mean of the episodes' sums.
+        """
+        result: dict[str, float] = {}
+        if self._steps:
+            result |= self._named("reward_per_step", self._paid.sum(axis=1) / self._steps)
+            result |= self._named("reward_active", self._active.sum(axis=1) / self._steps)
+        magnitude = self._magnitude[: self._counted].sum(axis=1)
+        if magnitude.any():
+            result |= self._named("reward_share", magnitude / magnitude.sum())
+        if self._episodes:
+            result |= self._named("reward_per_episode", self._episode_sum / self._episodes)
         self._clear()
         return result
 
@@ -48,7 +63,9 @@ class TermLog:
         """Everything the next summary depends on."""
         return {
             "running": self._running.copy(),
-            "step_sum": self._step_sum.copy(),
+            "paid": self._paid.copy(),
+            "magnitude": self._magnitude.copy(),
+            "active": self._active.copy(),
             "steps": self._steps,
             "episode_sum": self._episode_sum.copy(),
             "episodes": self._episodes,
@@ -57,13 +74,19 @@ class TermLog:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue where `state_dict` was taken."""
         self._running[:] = state["running"]
-        self._step_sum = np.array(state["step_sum"])
+        self._paid[:] = state["paid"]
+        self._magnitude[:] = state["magnitude"]
+        self._active[:] = state["active"]
         self._steps = state["steps"]
-        self._episode_sum = np.array(state["episode_sum"])
+        self._episode_sum[:] = state["episode_sum"]
         self._episodes = state["episodes"]
 
+    def _named(self, group: str, values: np.ndarray) -> dict[str, float]:
+        return {f"{group}/{name}": value for name, value in zip(self.names, values.tolist(), strict=False)}
+
     def _clear(self) -> None:
-        self._step_sum = np.zeros(len(self.names))
+        self._paid, self._magnitude = np.zeros(self._shape), np.zeros(self._shape)
+        self._active = np.zeros(self._shape, dtype=np.int64)
         self._steps = 0
         self._episode_sum = np.zeros(len(self.names))
         self._episodes = 0

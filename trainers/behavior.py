@@ -125,7 +125,7 @@ class BehaviorTrainer:
 
     def summarize(self, extra: Mapping[str, float]) -> None:
         """Log the means since the last summary."""
-        means = self.metrics.summarize(self.step, {**self._episodes.summary(), **self._scorer.log.summary(), **extra})
+        means = self.metrics.summarize(self.step, {**self._episodes.summary(), **self._scorer.summary(), **extra})
         self.display.summary(self.name, self.step, means)
         self._summarized_step = self.step
 

@@ -26,7 +26,7 @@ def gae(
         rew: r_t, (T, N), or (T, N, K) for K streams of rewards.
         val: V(s_t), of the same shape.
         next_val: V(s_{t+1}) of the same episode, of the same shape.
-        terminated: the task ended in this step, (T, N) or (T, N, 1), 0 or 1.
+        terminated: the task ended in this step, (T, N), or (T, N, K) or (T, N, 1) beside streams, 0 or 1.
         cut: the trace ends after this step, likewise, 0 or 1: any end of an episode, or `time_horizon`.
         valid: a transition ended in this step, likewise, bool; others are passed over, as if they were not there.
         gamma: discount per decision, one for all streams or one for each.

@@ -9,7 +9,7 @@ import numpy as np
 from reward_shaping import ENV_REWARD_ONLY
 from trainers.settings import BehaviorSettings
 
-Role = Literal["total", "term", "cost"]
+Role = Literal["total", "term", "cost", "intrinsic"]
 
 
 @dataclass(frozen=True)
@@ -17,10 +17,11 @@ class Head:
     """A stream of rewards with a value head of its own.
 
     Attributes:
-        name: `extrinsic` for the total, else that of the term or the cost.
-        role: what is paid into it: the `total` reward, one `term` of it, or a `cost`, which no reward holds.
+        name: `extrinsic` for the total, else that of the term, the cost or the intrinsic reward.
+        role: what is paid into it: the `total` reward, one `term` of it, a `cost`, which no reward holds, or an
+            `intrinsic` reward, which the learner pays itself.
         gamma: its discount per decision.
-        scale: factor on what the environment pays: `strength` of a term, one over a cost's unit.
+        scale: factor on what is paid: `strength` of a term or an intrinsic reward, one over a cost's unit.
     """
 
     name: str
@@ -31,22 +32,33 @@ class Head:
     @property
     def label(self) -> str:
         """Its name in the log and in messages: a cost may be called like a term."""
-        return f"cost/{self.name}" if self.role == "cost" else self.name
+        return f"{self.role}/{self.name}" if self.role in ("cost", "intrinsic") else self.name
+
+    @property
+    def episodic(self) -> bool:
+        """Whether the end of an episode ends it: what is new to the agent stays so in the next one."""
+        return self.role != "intrinsic"
 
 
 def heads_of(settings: BehaviorSettings) -> tuple[Head, ...]:
-    """Return the value heads that a behavior's settings ask for: of the reward or of its terms, then of its costs."""
+    """Return the value heads that a behavior's settings ask for.
+
+    Those of the reward or of its terms come first, then those of its costs and of intrinsic rewards that count.
+    """
     extrinsic = settings.reward_signals.extrinsic
     gamma, strength = extrinsic.gamma, extrinsic.strength
     shaping = settings.reward_shaping or ENV_REWARD_ONLY
     rewards = [Head("extrinsic", "total", gamma, 1.0)]  # strength is in the total already
     if settings.per_term_critic:
         rewards = [Head(name, "term", gamma, strength) for name, term in shaping.terms.items() if not term.probe]
-    return (*rewards, *(Head(name, "cost", gamma, 1.0 / cost.unit) for name, cost in shaping.costs.items()))
+    costs = [Head(name, "cost", gamma, 1.0 / cost.unit) for name, cost in shaping.costs.items()]
+    signals = settings.reward_signals.intrinsic.items()
+    intrinsic = [Head(name, "intrinsic", of.gamma, of.strength) for name, of in signals if of.strength > 0.0]
+    return (*rewards, *costs, *intrinsic)
 
 
 def head_rewards(heads: Sequence[Head], rew: np.ndarray, infos: Mapping[str, Any]) -> np.ndarray:
-    """Return what a step has paid into each head, (N, K).
+    """Return what a step has paid into each head, (N, K); 0 into those that are paid when the rollout is complete.
 
     Args:
         heads: K.
@@ -59,6 +71,8 @@ def head_rewards(heads: Sequence[Head], rew: np.ndarray, infos: Mapping[str, Any
 def _paid(head: Head, rew: np.ndarray, infos: Mapping[str, Any]) -> np.ndarray:
     if head.role == "total":
         return rew
+    if head.role == "intrinsic":
+        return np.zeros_like(rew)
     paid: np.ndarray = infos["costs" if head.role == "cost" else "reward_terms"][head.name]
     return head.scale * paid
 

@@ -24,6 +24,7 @@ def load_resumed(folder: RunFolder, settings: RunSettings, document: Document) -
         path = folder.checkpoint(name)
         states[name] = load_checkpoint(path)
         check_networks(states[name], name, behavior, document, path)
+        _check_intrinsic(states[name], name, behavior, document, path)
     return states
 
 
@@ -74,7 +75,7 @@ def initialize(algorithm: Algorithm, path: Path, name: str, behavior: BehaviorSe
     check_networks(state, name, behavior, document, path)
     own = algorithm.state_dict()
     algorithm.load_state_dict(
-        state["algorithm"] | {key: own[key] for key in ("generator", "rollout", "costs", "last_act")}
+        state["algorithm"] | {key: own[key] for key in ("generator", "rollout", "costs", "intrinsic", "last_act")}
     )
 
 
@@ -92,7 +93,19 @@ def check_networks(
     heads = [head.label for head in heads_of(behavior)]
     made_with = state["algorithm"].get("heads", heads)
     if heads != made_with:
+        intrinsic = any(label.startswith("intrinsic/") for label in {*heads} ^ {*made_with})
         raise document.error(
-            ("behaviors", name, "reward_shaping"),
+            ("behaviors", name, "reward_signals" if intrinsic else "reward_shaping"),
             f"the critic has heads {', '.join(heads)}, but the checkpoint {path} was made with {', '.join(made_with)}",
         )
+
+
+def _check_intrinsic(
+    state: dict[str, Any], name: str, behavior: BehaviorSettings, document: Document, path: Path
+) -> None:
+    """Refuse a checkpoint whose intrinsic rewards come from other networks."""
+    for signal, settings in behavior.reward_signals.intrinsic.items():
+        saved = state["settings"]["reward_signals"].get(signal)
+        if saved is not None and saved["network_settings"] != settings.network_settings.model_dump(mode="json"):
+            at = ("behaviors", name, "reward_signals", signal, "network_settings")
+            raise document.error(at, f"differ from those that the checkpoint {path} was made with")

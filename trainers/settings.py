@@ -114,13 +114,63 @@ class ExtrinsicSettings(Settings):
     network_settings: NetworkSettings = NetworkSettings()
 
 
+class IntrinsicSettings(Settings):
+    """A reward for what is new to the agent, with a value head of its own.
+
+    Attributes:
+        gamma: discount; it knows no end of an episode, so that it must be below 1.
+        strength: factor of its advantages; 0 computes, learns and logs the reward without counting it.
+        network_settings: of its own networks.
+        learning_rate: of its own networks.
+    """
+
+    gamma: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    strength: NonNegativeFloat = 1.0
+    network_settings: NetworkSettings = NetworkSettings()
+    learning_rate: PositiveFloat = 3e-4
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_encoding_size(cls, data: Any) -> Any:
+        """Read ML-Agents' older name of hidden_units, which counts where there are no network_settings."""
+        if not isinstance(data, dict) or "encoding_size" not in data:
+            return data
+        rest = {key: value for key, value in data.items() if key != "encoding_size"}
+        return {"network_settings": {"hidden_units": data["encoding_size"]}} | rest
+
+
+class RndSettings(IntrinsicSettings):
+    """Random network distillation, which learns more slowly in ML-Agents."""
+
+    learning_rate: PositiveFloat = 1e-4
+
+
 class RewardSignals(Settings):
-    """ML-Agents' reward signals."""
+    """ML-Agents' reward signals.
+
+    Attributes:
+        extrinsic: the task's own; where others are given and this one is not, its strength is 0, as in ML-Agents.
+        curiosity: the intrinsic curiosity module (Pathak et al. 2017, arXiv 1705.05363).
+        rnd: random network distillation (Burda et al. 2018, arXiv 1810.12894).
+    """
 
     extrinsic: ExtrinsicSettings = ExtrinsicSettings()
-    curiosity: NotYet = None
-    rnd: NotYet = None
+    curiosity: IntrinsicSettings | None = None
+    rnd: RndSettings | None = None
     gail: NotYet = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _only_what_is_named(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or "extrinsic" in data or all(value is None for value in data.values()):
+            return data
+        return {"extrinsic": {"strength": 0.0}, **data}
+
+    @property
+    def intrinsic(self) -> dict[str, IntrinsicSettings]:
+        """Those that are wanted beside the task's own, by name."""
+        wanted = {"curiosity": self.curiosity, "rnd": self.rnd}
+        return {name: settings for name, settings in wanted.items() if settings is not None}
 
 
 class BehaviorSettings(Settings):
@@ -217,12 +267,14 @@ class TorchSettings(Settings):
 
 
 def without_effect(behavior: BehaviorSettings) -> list[str]:
-    """Return a line for every setting that ML-Agents knows, was given, and changes nothing in this version."""
+    """Return a line for everything that ML-Agents knows, was given, and changes nothing."""
     lines = []
     if behavior.threaded:
         lines.append("threaded: true has no effect in this version")
     if behavior.network_settings.deterministic:
         lines.append("network_settings.deterministic: true has no effect: training explores, evaluation does not")
+    if behavior.reward_signals.extrinsic.strength == 0.0:
+        lines.append("reward_signals.extrinsic has strength 0: the task's own reward has no effect")
     return lines
 
 

@@ -134,6 +134,11 @@ def _refuse_heads(behavior: BehaviorSettings, name: str, document: Document) -> 
             ("behaviors", name, "per_term_critic"),
             f"{behavior.trainer_type} has no critic per term; trainers that have: {able}",
         )
+    for signal in behavior.reward_signals.intrinsic:
+        raise document.error(
+            ("behaviors", name, "reward_signals", signal),
+            f"{behavior.trainer_type} has no value head for it; trainers that have: {able}",
+        )
 
 
 def _trainer(

@@ -97,7 +97,11 @@ def test_rows_that_report_nothing_are_paid_nothing() -> None:
     env.reset()
     _, rew, *_ = env.step(ONE)
     assert rew.tolist() == [-1, 0]
-    assert env.log.summary() == {"reward_per_step/haste": -1.0}
+    assert env.log.summary() == {
+        "reward_per_step/haste": -1.0,
+        "reward_active/haste": 1.0,
+        "reward_share/haste": 1.0,
+    }
 
 
 def test_an_action_is_compared_with_the_one_that_led_to_the_last_transition() -> None:
@@ -149,32 +153,67 @@ def test_discrete_and_dict_actions_count_as_one_flat_action() -> None:
     assert rew.tolist() == [-11, -8]
 
 
+def of_group(log: TermLog, group: str) -> dict[str, float]:
+    return {name.removeprefix(f"{group}/"): v for name, v in log.summary().items() if name.startswith(f"{group}/")}
+
+
 def test_term_log_keeps_steps_and_episodes_apart() -> None:
     log = TermLog(["a", "b"], 2)
     log.add(np.array([[1.0, 2.0], [10.0, 20.0]]), np.array([False, False]), 2)
     log.add(np.array([[3.0, 4.0], [30.0, 40.0]]), np.array([True, False]), 2)
-    assert log.summary() == {
-        "reward_per_step/a": 2.5,
-        "reward_per_step/b": 25.0,
-        "reward_per_episode/a": 4.0,
-        "reward_per_episode/b": 40.0,
-    }
+    summary = log.summary()
+    assert [summary[f"reward_per_step/{name}"] for name in "ab"] == [2.5, 25.0]
+    assert [summary[f"reward_per_episode/{name}"] for name in "ab"] == [4.0, 40.0]
     log.add(np.array([[5.0, 6.0], [0.0, 0.0]]), np.array([True, True]), 2)
     assert log.summary()["reward_per_episode/a"] == (5 + (2 + 4 + 6)) / 2
+
+
+def test_a_share_is_of_what_was_paid_and_charged_by_the_terms_that_count() -> None:
+    log = TermLog(["a", "b", "probe/c"], 2, counted=2)
+    log.add(np.array([[1.0, -1.0], [-3.0, 0.0], [50.0, 50.0]]), np.array([False, False]), 2)
+    log.add(np.array([[1.0, 1.0], [-3.0, 0.0], [50.0, 50.0]]), np.array([False, True]), 2)
+    assert of_group(log, "reward_share") == {"a": 0.4, "b": 0.6}  # 4 and 6 of 10, though a's values cancel
+
+
+def test_a_term_is_active_in_the_transitions_in_which_it_is_not_0() -> None:
+    log = TermLog(["a", "b"], 2)
+    log.add(np.array([[1.0, 0.0], [0.0, 0.0]]), np.array([False, False]), 2)
+    log.add(np.array([[-1.0, 0.0], [0.0, 0.0]]), np.array([False, False]), 1)  # row 1 had no transition
+    assert of_group(log, "reward_active") == {"a": 2 / 3, "b": 0.0}
+
+
+def test_terms_that_have_paid_nothing_have_no_share() -> None:
+    log = TermLog(["a"], 1)
+    log.add(np.array([[0.0]]), np.array([False]), 1)
+    assert log.summary() == {"reward_per_step/a": 0.0, "reward_active/a": 0.0}
+
+
+def test_the_weight_in_the_log_is_the_one_of_now() -> None:
+    weight = {"schedule": "linear", "initial": 0.0, "final": -1.0, "end": 4}
+    terms = {"idea": {"term": "time", "weight": 2.0, "probe": True}, "haste": {"term": "time", "weight": weight}}
+    reward = Reward(RewardSettings.model_validate({"terms": terms}), [])
+    env = RewardWrapper(ScriptedRows(STEPS), reward)
+    env.reset()
+    env.step(ONE)  # 2 of 4 transitions
+    summary = env.scorer.summary()
+    assert (summary["reward_weight/haste"], summary["reward_weight/probe/idea"]) == (-0.5, 2.0)
+    assert summary["reward_per_step/haste"] == 0.0  # as it was when that step began
+    assert "reward_share/probe/idea" not in summary
 
 
 def test_term_log_divides_by_the_number_of_transitions() -> None:
     log = TermLog(["a"], 3)
     log.add(np.array([[4.0, 0.0, 0.0]]), np.array([False] * 3), 1)
     log.add(np.array([[2.0, 3.0, 0.0]]), np.array([False] * 3), 2)
-    assert log.summary() == {"reward_per_step/a": 3.0}
+    assert of_group(log, "reward_per_step") == {"a": 3.0}
 
 
 def test_term_log_says_nothing_about_nothing() -> None:
     log = TermLog(["a"], 1)
     assert log.summary() == {}
     log.add(np.array([[1.0]]), np.array([False]), 1)
-    assert log.summary() == {"reward_per_step/a": 1.0}
+    assert of_group(log, "reward_per_step") == {"a": 1.0}
+    assert log.summary() == {}
 
 
 def test_term_log_forgets_episodes_at_a_restart() -> None:

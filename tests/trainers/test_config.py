@@ -71,6 +71,22 @@ def test_an_ml_agents_file_loads_unchanged(tmp_path: Path) -> None:
     assert (ball.time_horizon, ball.summary_freq) == (1000, 12000)
 
 
+def test_ml_agents_reward_signals_are_those_that_are_named(tmp_path: Path) -> None:
+    def signals(text: str) -> Any:
+        return load(tmp_path, f"behaviors: {{{NAME}: {{reward_signals: {text}}}}}").behaviors[NAME].reward_signals
+
+    both = signals("{extrinsic: {strength: 2.0}, curiosity: {gamma: 0.9, strength: 0.02}, rnd: {}}")
+    assert (both.extrinsic.strength, both.curiosity.strength, both.curiosity.learning_rate) == (2.0, 0.02, 3e-4)
+    assert (both.rnd.gamma, both.rnd.strength, both.rnd.learning_rate) == (0.99, 1.0, 1e-4)
+    assert list(both.intrinsic) == ["curiosity", "rnd"]
+    assert signals("{rnd: {}}").extrinsic.strength == 0.0
+    assert signals("{rnd: null}").extrinsic.strength == 1.0
+    older = signals("{extrinsic: {}, curiosity: {encoding_size: 64}}")
+    assert older.curiosity.network_settings.hidden_units == 64
+    newer = signals("{extrinsic: {}, curiosity: {encoding_size: 64, network_settings: {hidden_units: 32}}}")
+    assert newer.curiosity.network_settings.hidden_units == 32
+
+
 C1_DEFAULTS: dict[str, dict[str, Any]] = {
     f"{BEHAVIOR}": {
         "trainer_type": "ppo", "checkpoint_interval": 500000, "keep_checkpoints": 5, "even_checkpoints": False,

@@ -96,6 +96,8 @@ def test_metrics_are_json_lines_with_an_entry_per_term(undisturbed: Path) -> Non
     for line in metrics:
         assert line["reward_per_step/haste"] == pytest.approx(-0.5)
         assert 0 < line["reward_per_step/near"] <= 1
+        assert (line["reward_weight/haste"], line["reward_active/haste"]) == (-0.5, 1.0)
+        assert line["reward_share/near"] + line["reward_share/haste"] == pytest.approx(1.0)
         assert {"losses/policy_loss", "losses/value_loss", "policy/kl", "policy/clip_fraction"} <= line.keys()
         assert line["policy/learning_rate"] == pytest.approx(0.01)
     ended = [line for line in metrics if "environment/episode_length" in line]
@@ -116,7 +118,7 @@ def test_each_evaluation_is_logged_at_its_own_step_up_to_the_last(undisturbed: P
 def test_tensorboard_shows_the_same_numbers(undisturbed: Path) -> None:
     events = event_accumulator.EventAccumulator(str(undisturbed / NAME))
     events.Reload()
-    for name in ("losses/value_loss", "reward_per_step/near"):
+    for name in ("losses/value_loss", "reward_per_step/near", "reward_share/near", "reward_weight/haste"):
         shown = [(scalar.step, scalar.value) for scalar in events.Scalars(name)]
         logged = [(line["step"], np.float32(line[name])) for line in metrics_of(undisturbed)]
         assert shown == logged

@@ -10,6 +10,7 @@ from trainers.algorithms.algorithm import Algorithm, Metrics, Step
 from trainers.algorithms.cost_control import CostControl
 from trainers.gae import gae
 from trainers.heads import advantage_shares, heads_of
+from trainers.intrinsic import IntrinsicRewards
 from trainers.networks import Critic, GaussianActor, to_env
 from trainers.rollout import Rollout
 from trainers.schedules import BETA_FLOOR, EPSILON_FLOOR, LEARNING_RATE_FLOOR, scheduled
@@ -50,6 +51,8 @@ class Ppo(Algorithm):
         self.rollout = Rollout(steps, rows, obs_size, action_size, len(self.heads))
         costs = settings.reward_shaping.costs if settings.reward_shaping else {}
         self.costs = CostControl(self.heads, costs, rows)
+        self.intrinsic = IntrinsicRewards(self.heads, settings, obs_size, action_size, rows, seed, device)
+        self._episodic = torch.tensor([head.episodic for head in self.heads], device=device)
         self._last_act = torch.zeros(rows, action_size)
 
     @torch.no_grad()
@@ -78,7 +81,7 @@ class Ppo(Algorithm):
         rollout.truncated[t] = torch.from_numpy(step.truncated)
         rollout.valid[t] = torch.from_numpy(step.valid)
         if step.final_obs is not None:
-            rows = torch.from_numpy(np.flatnonzero(step.truncated))
+            rows = torch.from_numpy(np.flatnonzero(step.terminated | step.truncated))
             rollout.add_final_obs(rows, torch.from_numpy(step.final_obs)[rows])
         rollout.length += 1
         rollout.obs[rollout.length] = torch.from_numpy(step.next_obs)
@@ -100,7 +103,7 @@ class Ppo(Algorithm):
         lr = scheduled(hyper.learning_rate, hyper.learning_rate_schedule, progress, LEARNING_RATE_FLOOR)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
-        costs = self.costs.update(self.rollout)
+        beside = self.costs.update(self.rollout) | self.intrinsic.pay(self.rollout)
         obs, act, logp, adv, returns, val = self._samples()
         sums: dict[str, Tensor] = {}
         count = 0
@@ -119,7 +122,7 @@ class Ppo(Algorithm):
             "policy/clip_range": clip_range,
             "policy/entropy_coef": entropy_coef,
             **self._value_metrics(returns, val),
-            **costs,
+            **beside,
         }
 
     def state_dict(self) -> dict[str, Any]:
@@ -132,6 +135,7 @@ class Ppo(Algorithm):
             "generator": self.generator.get_state(),
             "rollout": self.rollout.state_dict(),
             "costs": self.costs.state_dict(),
+            "intrinsic": self.intrinsic.state_dict(),
             "last_act": self._last_act.clone(),
         }
 
@@ -143,6 +147,7 @@ class Ppo(Algorithm):
         self.generator.set_state(state["generator"])
         self.rollout.load_state_dict(state["rollout"])
         self.costs.load_state_dict(state["costs"])
+        self.intrinsic.load_state_dict(state["intrinsic"])
         if state["last_act"].shape == self._last_act.shape:
             self._last_act = state["last_act"].clone()
 
@@ -189,10 +194,7 @@ class Ppo(Algorithm):
         rollout = self.rollout
         obs = rollout.obs.to(self.device)
         val = self.critic(obs)
-        next_val = val[1:].clone()
-        for t, rows, final_obs in rollout.final_obs:
-            next_val[t, rows] = self.critic(final_obs.to(self.device))
-        head_adv, valid = self._advantages(val[:-1], next_val)
+        head_adv, valid = self._advantages(val[:-1], self._next_values(val))
         head_adv, val = head_adv[valid], val[:-1][valid]
         adv = (head_adv * self.costs.weights().to(self.device)).sum(dim=1)
         obs, act = obs[:-1][valid], rollout.act.to(self.device)[valid]
@@ -205,16 +207,28 @@ class Ppo(Algorithm):
             val,
         )
 
+    def _next_values(self, val: Tensor) -> Tensor:
+        """Return V(s_{t+1}), (T, N, K), from V of the stored observations, (T + 1, N, K).
+
+        After a cut, an episodic head looks at the true last observation, any other one at the next episode's first.
+        """
+        rollout, next_val = self.rollout, val[1:].clone()
+        for t, rows, final_obs in rollout.final_obs:
+            cut = rollout.truncated[t, rows] > 0.0
+            final_val = self.critic(final_obs[cut].to(self.device))
+            next_val[t, rows[cut]] = torch.where(self._episodic, final_val, next_val[t, rows[cut]])
+        return next_val
+
     def _advantages(self, val: Tensor, next_val: Tensor) -> tuple[Tensor, Tensor]:
         """Return the advantages of every head, (T, N, K), and where they are to be had, (T, N), bool."""
         rollout, device = self.rollout, self.device
         rew, terminated, valid = (part.to(device) for part in (rollout.rew, rollout.terminated, rollout.valid))
         done = torch.maximum(terminated, rollout.truncated.to(device))
         horizon_ends = torch.arange(1, rollout.steps + 1, device=device) % self.settings.time_horizon == 0
-        cut = torch.maximum(done, horizon_ends[:, None].float())
-        flags = (flag.unsqueeze(-1) for flag in (terminated, cut, valid))
+        ends, done_ends = (flag.unsqueeze(-1) * self._episodic for flag in (terminated, done))
+        cut = torch.maximum(done_ends, horizon_ends[:, None, None].float())
         gamma = [head.gamma for head in self.heads]
-        return gae(rew, val, next_val, *flags, gamma=gamma, lam=self.hyper.lambd), valid
+        return gae(rew, val, next_val, ends, cut, valid.unsqueeze(-1), gamma=gamma, lam=self.hyper.lambd), valid
 
     def _value_metrics(self, returns: Tensor, val: Tensor) -> Metrics:
         """Return how well the reward is foreseen; where there are several heads, each of them, and what it weighs."""

@@ -1,7 +1,7 @@
 """What every robot's description has: its clock, its components, its tasks."""
 
 from abc import abstractmethod
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -108,6 +108,8 @@ class TaskDescription(Strict):
     Attributes:
         episode_s: time limit, which ends the episode as truncated.
         control: where this task's physics wants steps other than the robot's.
+        goal: which components are the goal's, and how they follow from what is achieved; see
+            `reward_shaping.hindsight.Goal`. None where there is no goal to exchange.
         environment_parameters: names from sim/environment_parameters.yaml and this task's own, with their ranges.
     """
 
@@ -118,6 +120,7 @@ class TaskDescription(Strict):
     action: tuple[str, ...] = Field(min_length=1)
     observation: tuple[str, ...] = Field(min_length=1)
     signals: tuple[str, ...] = Field(min_length=1)
+    goal: dict[str, Any] | None = None
     parameters: dict[str, float | Interval | tuple[float, ...]]
     environment_parameters: dict[str, ParameterDescription] = {}
 

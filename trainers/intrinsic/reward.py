@@ -1,0 +1,167 @@
+"""Rewards that a learner computes for itself when a rollout is complete, and learns from the same rollout."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from trainers.heads import Head
+from trainers.intrinsic.curiosity import Curiosity
+from trainers.intrinsic.rnd import Rnd
+from trainers.intrinsic.scale import ReturnScale
+from trainers.intrinsic.transitions import Transitions
+from trainers.networks import to_env
+from trainers.rollout import Rollout
+from trainers.settings import BehaviorSettings, IntrinsicSettings
+
+MODELS: dict[str, type[Rnd] | type[Curiosity]] = {"curiosity": Curiosity, "rnd": Rnd}
+
+
+class IntrinsicReward:
+    """A model of what is new, with its optimiser and the scale of its reward.
+
+    Args:
+        name: a key of `MODELS`, as in ML-Agents' `reward_signals`.
+        obs_size: D.
+        action_size: A.
+        rows: N.
+        settings: of the reward signal.
+        seed: of the order of minibatches; the networks' weights come from torch's own.
+        device: where the networks live and learn.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        obs_size: int,
+        action_size: int,
+        rows: int,
+        settings: IntrinsicSettings,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        self.name, self.settings = name, settings
+        self.model = MODELS[name](obs_size, action_size, settings.network_settings).to(device)
+        self.scale = ReturnScale(rows, settings.gamma).to(device)
+        learned = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        self.optimizer = torch.optim.Adam(learned, lr=settings.learning_rate, fused=True)
+        self.generator = torch.Generator().manual_seed(seed)
+
+    @torch.no_grad()
+    def reward(self, rollout: Transitions, valid: Tensor) -> Tensor:
+        """Return how new a rollout's transitions are, (T, N), in standard deviations of their discounted sums.
+
+        Args:
+            rollout: (T, N, ...).
+            valid: in which steps there was a transition, (T, N), bool; elsewhere the reward is 0.
+        """
+        self.model.normalizer.update(rollout.next_obs[valid])
+        scaled: Tensor = self.scale(self.model.reward(rollout), valid)
+        return scaled
+
+    def update(self, samples: Transitions, batch_size: int, num_epoch: int) -> dict[str, float]:
+        """Run num_epoch passes of minibatch descent over B transitions; returns the mean of each loss."""
+        sums: dict[str, Tensor] = {}
+        count = 0
+        for _ in range(num_epoch):
+            order = torch.randperm(len(samples.obs), generator=self.generator).to(samples.obs.device)
+            for batch in torch.split(order, batch_size):
+                losses = self._descend(Transitions(*(part[batch] for part in samples)))
+                sums = {name: sums.get(name, 0.0) + value for name, value in losses.items()}
+                count += 1
+        return {f"losses/{name}": float(total) / count for name, total in sums.items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Networks, their optimiser, statistics and random state."""
+        return {
+            "model": self.model.state_dict(),
+            "scale": self.scale.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "generator": self.generator.get_state(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue exactly where `state_dict` was taken; with another number of rows, sums begin at 0."""
+        self.model.load_state_dict(state["model"])
+        scale = dict(state["scale"])
+        if scale["running"].shape != self.scale.running.shape:
+            scale["running"] = torch.zeros_like(self.scale.running)
+        self.scale.load_state_dict(scale)
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.generator.set_state(state["generator"])
+
+    def _descend(self, batch: Transitions) -> dict[str, Tensor]:
+        losses = self.model.losses(batch)
+        self.optimizer.zero_grad()
+        torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        return {name: loss.detach() for name, loss in losses.items()}
+
+
+class IntrinsicRewards:
+    """The intrinsic rewards of a learner, each with a value head of its own; without any, nothing happens.
+
+    Args:
+        heads: of the critic; a reward without one, that of strength 0, is learned and logged, but not paid.
+        settings: of the behavior.
+        obs_size: D.
+        action_size: A.
+        rows: N.
+        seed: see `IntrinsicReward`.
+        device: likewise.
+    """
+
+    def __init__(
+        self,
+        heads: Sequence[Head],
+        settings: BehaviorSettings,
+        obs_size: int,
+        action_size: int,
+        rows: int,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        wanted = settings.reward_signals.intrinsic
+        self.signals = {
+            name: IntrinsicReward(name, obs_size, action_size, rows, signal, seed, device)
+            for name, signal in wanted.items()
+        }
+        self._columns = {head.name: column for column, head in enumerate(heads) if head.role == "intrinsic"}
+        self._hyper, self._device = settings.hyperparameters, device
+
+    def pay(self, rollout: Rollout) -> dict[str, float]:
+        """Put the rewards of a full rollout into their heads, times their strength; then learn from it.
+
+        Returns:
+            Of every reward: `intrinsic/<name>`, its mean over the transitions without the strength, and its losses.
+        """
+        if not self.signals:
+            return {}
+        transitions, valid = _transitions(rollout, self._device), rollout.valid.to(self._device)
+        samples = Transitions(*(part[valid] for part in transitions))
+        metrics = {}
+        for name, signal in self.signals.items():
+            rew = signal.reward(transitions, valid)
+            if name in self._columns:
+                rollout.rew[..., self._columns[name]] = (signal.settings.strength * rew).cpu()
+            metrics[f"intrinsic/{name}"] = float(rew[valid].mean())
+            metrics |= signal.update(samples, self._hyper.batch_size, self._hyper.num_epoch)
+        return metrics
+
+    def state_dict(self) -> dict[str, Any]:
+        """States of the signals, by name."""
+        return {name: signal.state_dict() for name, signal in self.signals.items()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue exactly where `state_dict` was taken; a signal that was not there begins anew."""
+        for name in self.signals.keys() & state.keys():
+            self.signals[name].load_state_dict(state[name])
+
+
+def _transitions(rollout: Rollout, device: torch.device) -> Transitions:
+    """Return a full rollout's transitions, (T, N, ...), each within its episode."""
+    next_obs = rollout.obs[1:].clone()
+    for t, rows, final_obs in rollout.final_obs:
+        next_obs[t, rows] = final_obs
+    return Transitions(rollout.obs[:-1].to(device), to_env(rollout.act).to(device), next_obs.to(device))

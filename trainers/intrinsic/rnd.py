@@ -1,0 +1,43 @@
+"""Random network distillation (Burda et al. 2018, arXiv 1810.12894).
+
+A predictor f_hat learns what a fixed, random network f makes of observations; where it has learned little, the
+agent has seldom been:
+
+    r_t = |f_hat(x) - f(x)|^2,  x = clip((s_{t+1} - mean) / std, -5, 5)         (section 2.2, whitening of 2.4)
+"""
+
+from torch import Tensor, nn
+
+from trainers.intrinsic.transitions import Transitions
+from trainers.networks import Encoder
+from trainers.normalizer import Normalizer
+from trainers.settings import NetworkSettings
+
+
+class Rnd(nn.Module):
+    """Novelty of the states that actions lead to.
+
+    Args:
+        obs_size: D.
+        action_size: not used: a state is new or not, however it was reached.
+        settings: shape of both networks, whose last layer makes the features. Observations go in standardised,
+            whatever `normalize` says: a random network cannot adapt to their scale.
+    """
+
+    def __init__(self, obs_size: int, action_size: int, settings: NetworkSettings) -> None:
+        super().__init__()
+        del action_size
+        plain = settings.model_copy(update={"normalize": False})
+        self.normalizer = Normalizer(obs_size)
+        self.target = Encoder(obs_size, plain).requires_grad_(False)
+        self.predictor = Encoder(obs_size, plain)
+
+    def reward(self, transitions: Transitions) -> Tensor:
+        """Return |f_hat(x) - f(x)|^2, (...)."""
+        x = self.normalizer(transitions.next_obs)
+        error: Tensor = (self.predictor(x) - self.target(x)).square().sum(dim=-1)
+        return error
+
+    def losses(self, transitions: Transitions) -> dict[str, Tensor]:
+        """Return the predictor's error, which is the reward itself."""
+        return {"rnd": self.reward(transitions).mean()}

@@ -1,0 +1,19 @@
+"""What intrinsic rewards are computed from."""
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class Transitions(NamedTuple):
+    """Transitions in any arrangement (...), one by one or as a rollout (T, N).
+
+    Attributes:
+        obs: s_t, (..., D).
+        act: as the robot got it, (..., A), in [-1, 1].
+        next_obs: s_{t+1} of the same episode, (..., D).
+    """
+
+    obs: Tensor
+    act: Tensor
+    next_obs: Tensor
