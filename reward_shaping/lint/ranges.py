@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from itertools import product
 from math import inf, isfinite
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from reward_shaping.settings import PartSettings
 from reward_shaping.term import FROM_TRANSITION, Array, Known, Source
 
 Situation = Literal["going on", "at rest", "solved", "failed"]
+SITUATIONS: tuple[Situation, ...] = get_args(Situation)
 
 SOLVED, FAILED = ("success", "joint_success"), ("collision",)
 RATES = ("m/s", "rad/s", "N m", "N")
