@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ class Reward:
     Attributes:
         names: of the terms; probes come last.
         signals: names of the signals that are read.
+        sizes: of the available signals, where they are known.
 
     Raises:
         RewardError: an unknown term or signal, or anything that does not fit.
@@ -42,6 +43,7 @@ class Reward:
         observed: Collection[str] | None = None,
     ) -> None:
         self.settings, self.gamma, self.period_s = settings, gamma, period_s
+        self.sizes = dict(available) if isinstance(available, Mapping) else {}
         senses = Senses(available, observed)
         ordered = sorted(settings.terms, key=lambda name: settings.terms[name].probe)
         self.entries = [self._bind(name, settings.terms[name], senses) for name in ordered]

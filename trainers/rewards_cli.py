@@ -201,8 +201,8 @@ def _print_verdict(
         console.print(
             "gamma is not known: name --config or --gamma, and what waiting and failing pay is looked at, too"
         )
-    if facts.signals is None:
-        console.print("the signals are not known: name --config or --task, and they are looked at, too")
+    if facts.signals is None and recorded is None:
+        console.print("the signals are not known: with --config or --task, they are looked at, too")
 
 
 def _console() -> Console:

@@ -9,7 +9,7 @@ import numpy as np
 from reward_shaping.entry import Entry
 from reward_shaping.lint.budget import Budget, Line, as_sum, total
 from reward_shaping.lint.facts import Facts, Finding, Severity
-from reward_shaping.lint.ranges import UNKNOWN, Interval, range_of, reads_rates
+from reward_shaping.lint.ranges import UNKNOWN, Interval, event_of, range_of, reads_rates
 from reward_shaping.recording import Recording
 from reward_shaping.reward import Reward
 from reward_shaping.term import Array, Signals, Transition
@@ -217,16 +217,20 @@ def pays_at_rest(subject: Subject) -> Iterator[Finding]:
 
 
 def zero_variance(subject: Subject) -> Iterator[Finding]:
-    """A term that never changed in a recording teaches nothing there: it is not reached, or not connected."""
+    """A term that never changed in a recording teaches nothing there: it is not reached, or not connected.
+
+    What failing costs may well be 0 throughout.
+    """
     entries = {entry.name: entry for entry in subject.reward.entries}
     for name, values in subject.values.items():
-        constant = all(b.term.range[0] == b.term.range[1] for b in entries[name].part.bound.values())
-        if not constant and values.size and float(np.ptp(values)) == 0.0:
+        terms = entries[name].part.bound.values()
+        expected = all(b.term.range[0] == b.term.range[1] or event_of(b) < 0 for b in terms)
+        if not expected and values.size and float(np.ptp(values)) == 0.0:
             yield Finding(
                 "zero-variance",
                 "warning",
                 ("terms", name),
-                f"is {values[0]:g} in all {len(values):,} recorded steps",
+                f"is {values[0] + 0.0:g} in all {len(values):,} recorded steps",
                 "a signal that changes, a wider kernel, or a recording of policies that come this far",
             )
 
