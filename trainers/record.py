@@ -10,6 +10,7 @@ import numpy as np
 from reward_shaping import ENV_REWARD_ONLY, Reward, RewardScorer, Transition
 from reward_shaping.recording import Recording
 from reward_shaping.term import FROM_TRANSITION
+from trainers.config import load_settings
 from trainers.errors import RunError, UserError
 from trainers.evaluate import Policy
 from trainers.inspect_run import best_policies
@@ -17,7 +18,6 @@ from trainers.run_folder import RunFolder, find_run
 from trainers.settings import RunSettings
 from trainers.stage import open_target, random_policy, scripted_policies
 from trainers.world import EVALUATION_ROWS, World, make_world, run_errors
-from trainers.yaml_file import Document
 from unity_env.sim.baselines import BASELINES
 from unity_env.sim.env import SimEnv
 
@@ -59,7 +59,7 @@ def record(
     name = choose_behavior(settings, behavior)
     rows = min(EVALUATION_ROWS, episodes) if settings.env_settings.sim_task else None
     with run_errors(settings, document), closing(make_world(settings, document, evaluation=True, rows=rows)) as world:
-        policies = _policies(policy, world, settings, document, seed, results_dir)
+        policies = _policies(policy, world, seed, results_dir)
         transition, episode = _collect(world, policies, name, episodes, seed)
     about = {
         "environment": settings.env_settings.env_path,
@@ -85,9 +85,7 @@ def choose_behavior(settings: RunSettings, behavior: str | None) -> str:
     return behavior
 
 
-def _policies(
-    policy: str, world: World, settings: RunSettings, document: Document, seed: int, results_dir: Path | None
-) -> Mapping[str, Policy]:
+def _policies(policy: str, world: World, seed: int, results_dir: Path | None) -> Mapping[str, Policy]:
     if policy == "random":
         return {name: random_policy(rows, seed + index) for index, (name, rows) in enumerate(world.rows.items())}
     if policy == "scripted":
@@ -98,7 +96,10 @@ def _policies(
     run = find_run(Path(policy), results_dir)
     if run is None:
         raise UserError(f"--policy: {policy} is neither {' nor '.join(POLICIES)}, nor a run")
-    return best_policies(RunFolder(run), settings, document, world)
+    trained, where = load_settings(RunFolder(run).configuration)
+    if trained.behaviors.keys() != world.rows.keys():
+        raise UserError(f"--policy: {policy} has trained {', '.join(trained.behaviors)}, not {', '.join(world.rows)}")
+    return best_policies(RunFolder(run), trained, where, world)
 
 
 def _collect(

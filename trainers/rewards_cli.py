@@ -174,8 +174,10 @@ def _load(path: Path) -> "Recording":
 
     try:
         return Recording.load(path)
+    except OSError as error:
+        raise UserError(f"--recording: {path}: {error.strerror}; robotrl rewards record writes one") from None
     except RecordingError as error:
-        raise UserError(str(error)) from None
+        raise UserError(f"--recording: {error}") from None
 
 
 def _print_finding(console: Console, finding: "Finding", opened: "OpenReward") -> None:

@@ -177,7 +177,9 @@ def suicide(subject: Subject) -> Iterator[Finding]:
     paid, ahead = subject.budget.at_rest(), subject.budget.steps_ahead
     fine, failures = subject.budget.fine(), subject.failures()
     cost = -total(paid)
-    if ahead is None or cost <= 0.0 or (fine is None and not failures) or (fine or 0.0) >= cost * ahead * (1.0 - 1e-9):
+    if subject.only_positive or ahead is None or cost <= 0.0 or (fine is None and not failures):
+        return
+    if (fine or 0.0) >= cost * ahead * (1.0 - 1e-9):
         return
     line = min(paid, key=lambda item: item[1])[0] if fine is None else _charged(subject)
     how = f"{failures} recorded episodes failed, which costs nothing" if fine is None else f"failing costs {fine:g}"

@@ -66,7 +66,7 @@ class Corridor(gym.Env[np.ndarray, np.ndarray]):
     action_space = gym.spaces.Box(-1, 1, (1,), np.float64)
 
     def reset(self, *, seed=None, options=None):  # type: ignore[no-untyped-def]  # gymnasium's
-        super().reset(seed=seed)
+        super().reset(seed=seed, options=options)
         self.x = 2.0
         return np.array([self.x]), {}
 

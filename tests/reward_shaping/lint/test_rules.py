@@ -27,7 +27,7 @@ CRASH: dict[str, Any] = {"term": "collision", "weight": -10.0}
 NEAR: dict[str, Any] = {"term": "reach", "parameters": {"std": 0.5}, "weight": 1.0}
 
 
-def found(facts: Facts = FACTS, recording: Recording | None = None, **terms: dict[str, Any]) -> list[Finding]:
+def found(facts: Facts = FACTS, recording: Recording | None = None, /, **terms: Any) -> list[Finding]:
     only_positive = terms.pop("only_positive", False)
     settings = RewardSettings.model_validate({"terms": terms, "only_positive": only_positive})
     return lint(settings, facts, recording)
