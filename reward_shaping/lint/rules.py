@@ -160,7 +160,7 @@ def waiting(subject: Subject) -> Iterator[Finding]:
         "error",
         ("terms", largest.entry.name, "weight"),
         f"a step that solves nothing pays up to {as_sum(paid)}{_best_recorded(subject)}; {ahead:.5g} more of them "
-        f"({_ahead(subject.facts)}) pay {worth * ahead:.5g}, solving the task {bonus:g}: waiting is {share:.0%} "
+        f"({_ahead(subject.facts)}) pay {worth * ahead:.5g}, solving the task {bonus:g}: waiting is {share:.1%} "
         "of the budget",
         f"a bonus above {worth * ahead:.5g}, a charge of {worth:.4g} per step (time), "
         "or the way there paid once (use: gain, use: potential)",
