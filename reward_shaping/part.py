@@ -1,6 +1,7 @@
 """What a reward is composed of: terms, their products and maxima, with gates."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -113,6 +114,21 @@ def bind_part(settings: PartSettings, path: Path, senses: Senses, view: View = "
     inside = {where: bound for part in parts for where, bound in part.bound.items()}
     gates = (*own, *(gate for part in parts for gate in part.gates))
     return Part(_combined(parts, combine), inside, gates, gate, pays)
+
+
+def signals_read(settings: PartSettings) -> Iterator[str]:
+    """Iterate over the signals that a part reads; a term that is not known reads those that are named."""
+    if settings.when is not None:
+        yield settings.when.signal
+    for part in settings.parts.values():
+        yield from signals_read(part)
+    if isinstance(settings.signal, str):
+        yield settings.signal
+    elif settings.term is not None:
+        named = settings.signal or {}
+        yield from named.values()
+        with suppress(RewardError):
+            yield from (name for name in find_term(settings.term, ()).signals if name not in named)
 
 
 def _combined(parts: list[Part], combine: Any) -> Callable[[Known], Array]:

@@ -42,6 +42,16 @@ def find_term(name: str, path: tuple[str, ...]) -> Term:
     return _as_term(found, name, path)
 
 
+def all_terms() -> dict[str, Term]:
+    """Return the terms of this package and those that installed packages publish, by name.
+
+    Raises:
+        RewardError: something published is no term.
+    """
+    published = {point.name for point in entry_points(group=ENTRY_POINTS)} - TERMS.keys()
+    return TERMS | {name: find_term(name, (name,)) for name in sorted(published)}
+
+
 def _import(name: str, path: tuple[str, ...]) -> Any:
     module_name, _, attribute = name.removeprefix(PYTHON).partition(":")
     if not module_name or not attribute:

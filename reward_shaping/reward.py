@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ class Reward:
         counted: how many of them, the first ones, sum to the total.
         costs: what is to stay below a limit; never in the total.
         signals: names of the signals that are read.
+        sizes: of the available signals, where they are known.
 
     Raises:
         RewardError: an unknown term or signal, or anything that does not fit.
@@ -45,6 +46,7 @@ class Reward:
         observed: Collection[str] | None = None,
     ) -> None:
         self.settings, self.gamma, self.period_s = settings, gamma, period_s
+        self.sizes = dict(available) if isinstance(available, Mapping) else {}
         senses = Senses(available, observed)
         ordered = sorted(settings.terms, key=lambda name: settings.terms[name].probe)
         self.entries = [self._bind(name, settings.terms[name], senses) for name in ordered]

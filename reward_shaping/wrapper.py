@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from gymnasium.vector import VectorEnv, VectorWrapper
+from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 
 from reward_shaping.reward import Reward
 from reward_shaping.scorer import RewardScorer
@@ -24,9 +24,19 @@ class RewardWrapper(VectorWrapper):
             ended episodes, in the rows where infos["_final_info"] is True.
         reward: the reward function.
         scale: factor on the total (ML-Agents' `strength`); the breakdown is logged without it.
+
+    Raises:
+        ValueError: another autoreset mode; in `reset` and `step`, infos without the signals that the reward reads.
     """
 
     def __init__(self, env: VectorEnv[Any, Any, Any], reward: Reward, scale: float = 1.0) -> None:
+        mode = env.metadata.get("autoreset_mode")
+        if mode != AutoresetMode.SAME_STEP:
+            has = "none" if mode is None else str(mode)
+            raise ValueError(
+                f"metadata['autoreset_mode'] is {has}: RewardWrapper needs AutoresetMode.SAME_STEP, whose final_info "
+                "holds the signals of an episode's true end"
+            )
         super().__init__(env)
         self.scorer = RewardScorer(reward, env.num_envs, scale)
 
@@ -43,12 +53,17 @@ class RewardWrapper(VectorWrapper):
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Reset the environment and forget the episodes under way."""
         obs, infos = self.env.reset(seed=seed, options=options)
+        self._check("infos['signals']", infos.get("signals", {}))
         self.scorer.begin(infos)
         return obs, infos
 
     def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Step the environment and score the transition."""
         obs, env_rew, terminated, truncated, infos = self.env.step(actions)
+        if self.reward.signals:
+            self._check("infos['signals']", infos.get("signals", {}))
+            if (terminated | truncated).any():
+                self._check("infos['final_info']['signals']", infos.get("final_info", {}).get("signals", {}))
         rew = self.scorer.score(actions, env_rew, terminated, truncated, infos)
         return obs, rew, terminated, truncated, infos
 
@@ -59,3 +74,13 @@ class RewardWrapper(VectorWrapper):
     def load_state_dict(self, state: dict[str, Any], infos: dict[str, Any]) -> None:
         """Continue where `state_dict` was taken; infos are those of the restored environment."""
         self.scorer.load_state_dict(state, infos)
+
+    def _check(self, where: str, signals: dict[str, Any]) -> None:
+        """Refuse infos from which the reward cannot be computed."""
+        if not signals.keys() >= self.reward.signals:
+            missing = sorted(self.reward.signals - signals.keys())
+            raise ValueError(f"{where} has no {', '.join(missing)}, which the reward reads")
+        for name in self.reward.signals:
+            shape, size = np.shape(signals[name]), self.reward.sizes.get(name)
+            if len(shape) != 2 or shape[0] != self.num_envs or shape[1] != (size or shape[1]):
+                raise ValueError(f"{where}[{name!r}] has shape {shape}; expected ({self.num_envs}, {size or 'k'})")

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from trainers.errors import RunError, UserError
+from trainers.rewards_cli import app as rewards_app
 
 app = typer.Typer(
     help="Train robot policies in ML-Agents simulations and export the trained actors.",
@@ -23,6 +24,7 @@ app = typer.Typer(
 )
 tasks_app = typer.Typer(help="The tasks of the embedded simulation.", no_args_is_help=True)
 app.add_typer(tasks_app, name="tasks")
+app.add_typer(rewards_app, name="rewards")
 
 Run = Annotated[Path, typer.Argument(help="A run's folder, or its id below --results-dir.")]
 ResultsDir = Annotated[Path | None, typer.Option(help="Where runs are kept; results by default.")]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from reward_shaping.settings import RewardSettings
+from reward_shaping.cases import RewardFile
 from reward_shaping.term import nearest
 from trainers.errors import UserError
 from trainers.settings import RunSettings
@@ -148,7 +148,8 @@ def _include_files(document: Document, folder: Path) -> None:
     for name, behavior in behaviors.items() if isinstance(behaviors, dict) else ():
         inner = _include(document, ("behaviors", name, "reward_shaping"), behavior, folder, "terms")
         if inner is not None:
-            validate(RewardSettings, inner.data, inner)
+            validate(RewardFile, inner.data, inner)
+            inner.data.pop("cases", None)  # they are no part of a run
 
 
 def _include(document: Document, path: tuple[str, ...], parent: Any, folder: Path, holds: str) -> Document | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from gymnasium.vector.utils import batch_space
 
 from reward_shaping import RewardError
 from trainers.config import find_config, load_settings
@@ -130,17 +131,27 @@ def open_stage(target: str, results_dir: Path | None = None) -> Stage:
     Raises:
         UserError: it is none of them, the run cannot be read, or its world is not embedded.
     """
+    settings, document, folder = open_target(target, results_dir)
+    title = target if target in all_roles() and folder is None else settings.checkpoint_settings.run_id
+    return _make_stage(settings, document, title, folder)
+
+
+def open_target(target: str, results_dir: Path | None = None) -> tuple[RunSettings, Document, RunFolder | None]:
+    """Read the settings of a run, a config or a task, and say where the run's files are.
+
+    Raises:
+        UserError: it is none of them, or cannot be read.
+    """
     run = find_run(Path(target), results_dir)
     if run is not None:
-        settings, document = load_settings(RunFolder(run).configuration)
-        return _make_stage(settings, document, settings.checkpoint_settings.run_id, RunFolder(run))
+        return *load_settings(RunFolder(run).configuration), RunFolder(run)
     if target in all_roles():
         behaviors: dict[str, Any] = {role.behavior: {} for role in roles_of(target)}
         data = {"env_settings": {"env_path": f"sim:{target}"}, "behaviors": behaviors}
         document = Document(target, data)
-        return _make_stage(validate(RunSettings, data, document), document, target)
+        return validate(RunSettings, data, document), document, None
     try:
-        settings, document = load_settings(find_config(target))
+        return *load_settings(find_config(target)), None
     except UserError as error:
         if Path(target).exists() or "no such file" not in str(error):
             raise
@@ -148,7 +159,6 @@ def open_stage(target: str, results_dir: Path | None = None) -> Stage:
             f"{target}: not a run (no configuration.yaml in it or below {results_dir or 'results'}), "
             f"nor a config, nor a task; tasks are {', '.join(all_roles())}"
         ) from None
-    return _make_stage(settings, document, settings.checkpoint_settings.run_id)
 
 
 def _make_stage(settings: RunSettings, document: Document, title: str, folder: RunFolder | None = None) -> Stage:
@@ -162,25 +172,25 @@ def _make_stage(settings: RunSettings, document: Document, title: str, folder: R
         casts: dict[str, Cast] = {}
         if folder is not None:
             casts["trained"] = best_policies(folder, settings, document, world)
-        casts["random"] = {name: _random(rows, seed) for seed, (name, rows) in enumerate(world.rows.items())}
+        casts["random"] = {name: random_policy(rows, seed) for seed, (name, rows) in enumerate(world.rows.items())}
         casts["still"] = {}
         stage = Stage(title, world, casts)
         if task in BASELINES:
-            casts["scripted"] = _scripted(stage.sim)
+            casts["scripted"] = scripted_policies(stage.sim)
         return stage
     except BaseException:
         world.close()
         raise
 
 
-def _random(rows: AgentRows, seed: int) -> Policy:
-    """Return a policy that draws uniform actions for one row."""
-    space = rows.single_action_space
+def random_policy(rows: AgentRows, seed: int) -> Policy:
+    """Return a policy that draws uniform actions for every row."""
+    space = batch_space(rows.single_action_space, rows.num_rows)
     space.seed(seed)
-    return lambda _obs: np.asarray(space.sample())[None]
+    return lambda _obs: space.sample()
 
 
-def _scripted(sim: SimEnv) -> Cast:
+def scripted_policies(sim: SimEnv) -> Cast:
     """Return the task's hand-written controllers as policies, which read the simulation's sensors, signals included."""
     controllers = BASELINES[sim.task.name](sim)
 

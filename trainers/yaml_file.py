@@ -53,16 +53,25 @@ class Document:
 
     def error(self, path: Sequence[str | int], message: str) -> UserError:
         """Return an error that points at the deepest known key of `path`."""
+        known = self._deepest(path)
+        if known in self.included:
+            return self.included[known].error(path[len(known) :], message)
+        return UserError(f"{self.where(path)}: {dotted(path)}: {message}" if path else f"{self.where(path)}: {message}")
+
+    def where(self, path: Sequence[str | int]) -> str:
+        """Return file:line of the deepest known key of `path`."""
+        known = self._deepest(path)
+        if known in self.included:
+            return self.included[known].where(path[len(known) :])
+        if known in self.overridden:
+            return "command line"
+        return f"{self.source}:{self.lines[known]}" if known in self.lines else self.source
+
+    def _deepest(self, path: Sequence[str | int]) -> Key:
         known = tuple(path)
         while known and known not in self.lines and known not in self.overridden and known not in self.included:
             known = known[:-1]
-        if known in self.included:
-            return self.included[known].error(path[len(known) :], message)
-        if known in self.overridden:
-            where = "command line"
-        else:
-            where = f"{self.source}:{self.lines[known]}" if known in self.lines else self.source
-        return UserError(f"{where}: {dotted(path)}: {message}" if path else f"{where}: {message}")
+        return known
 
 
 def read_yaml(path: Path, holds: str = "behaviors") -> Document:
