@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.helpers import BEHAVIOR, NAME, TINY, changed, write_config
 from trainers.config import CONFIGS_DIR, dump_settings, find_config, load_settings
 from trainers.errors import UserError
-from trainers.settings import RunSettings
+from trainers.settings import BehaviorSettings, RunSettings, without_effect
 from trainers.yaml_file import parse_value, parse_yaml
 from unity_env.settings import UniformSampler
 
@@ -79,7 +79,9 @@ def test_ml_agents_reward_signals_are_those_that_are_named(tmp_path: Path) -> No
     assert (both.extrinsic.strength, both.curiosity.strength, both.curiosity.learning_rate) == (2.0, 0.02, 3e-4)
     assert (both.rnd.gamma, both.rnd.strength, both.rnd.learning_rate) == (0.99, 1.0, 1e-4)
     assert list(both.intrinsic) == ["curiosity", "rnd"]
-    assert signals("{rnd: {}}").extrinsic.strength == 0.0
+    alone = signals("{rnd: {}}")
+    assert alone.extrinsic.strength == 0.0
+    assert "the task's own reward has no effect" in without_effect(BehaviorSettings(reward_signals=alone))[0]
     assert signals("{rnd: null}").extrinsic.strength == 1.0
     older = signals("{extrinsic: {}, curiosity: {encoding_size: 64}}")
     assert older.curiosity.network_settings.hidden_units == 64
