@@ -88,13 +88,15 @@ def success_of(evaluation: Evaluation) -> float | None:
     return evaluation.success if evaluation.joint_success is None else evaluation.joint_success
 
 
-def learning_curve(path: Path) -> list[tuple[int, float]]:
-    """Return (step, success) of every evaluation on the way."""
+def learning_curve(path: Path) -> list[tuple[int, float, float]]:
+    """Return (step, success, return) of every evaluation on the way."""
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    names = ("evaluation/joint_success", "evaluation/success")
-    return [(line["step"], line[name]) for line in lines for name in names[:1] if name in line] or [
-        (line["step"], line[names[1]]) for line in lines if names[1] in line
+    evaluations = [
+        {key.removeprefix("evaluation/"): value for key, value in line.items()}
+        for line in lines
+        if "evaluation/return" in line
     ]
+    return [(of["step"], of.get("joint_success", of["success"]), of["return"]) for of in evaluations]
 
 
 def baselines(settings: RunSettings) -> dict[str, float]:
@@ -119,7 +121,7 @@ def draw(result: dict[str, Any], path: Path) -> None:
     figure = Figure(figsize=(6.4, 3.2), layout="constrained")
     axes = figure.subplots()
     for run in result["seeds"]:
-        steps, success = np.array(run["curve"]).T
+        steps, success = np.array(run["curve"]).T[:2]
         axes.plot(steps / 1e6, 100 * success, marker=".", label=f"seed {run['seed']}")
     for controller, success in result["baselines"].items():
         axes.axhline(100 * success, linestyle=":", color="grey")
