@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -153,6 +154,8 @@ class BehaviorTrainer:
         return {
             "step": self.step,
             "settings": self.settings.model_dump(mode="json"),
+            "obs_size": self.algorithm.actor.obs_size,
+            "actions": asdict(self.algorithm.actor.shape),
             "algorithm": self.algorithm.state_dict(),
             "reward": self._scorer.state_dict(),
             "episodes": self._episodes.state_dict(),

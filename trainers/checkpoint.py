@@ -10,11 +10,13 @@ import torch
 from trainers.errors import UserError
 from trainers.files import write_atomically
 
-FORMAT = 4
+FORMAT = 5
 REQUIRED = (
     "step",
     "best",
     "settings",
+    "obs_size",
+    "actions",
     "algorithm",
     "env",
     "reward",

@@ -73,10 +73,8 @@ def initialize(algorithm: Algorithm, path: Path, name: str, behavior: BehaviorSe
     """Take over networks and optimiser; what is random and under way stays this run's own."""
     state = load_checkpoint(path)
     check_networks(state, name, behavior, document, path)
-    own = algorithm.state_dict()
-    algorithm.load_state_dict(
-        state["algorithm"] | {key: own[key] for key in ("generator", "rollout", "costs", "intrinsic", "last_act")}
-    )
+    learned = {key: state["algorithm"][key] for key in algorithm.learned}
+    algorithm.load_state_dict(algorithm.state_dict() | learned)
 
 
 def check_networks(

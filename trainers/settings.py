@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, fie
 
 from reward_shaping.fields import Fraction
 from reward_shaping.settings import RewardSettings
+from trainers.hyperparameters import HYPERPARAMETERS, Hyperparameters, TrainerType
 from unity_env.settings import (
     MAX_SEED,
     EngineSettings,
@@ -21,7 +22,6 @@ from unity_env.settings import (
     SignalSlice,
 )
 
-Schedule = Literal["linear", "constant"]
 Discount = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -55,55 +55,6 @@ class NetworkSettings(Settings):
     goal_conditioning_type: Literal["hyper", "none"] = "hyper"
     deterministic: bool = False
     activation: Literal["swish", "relu", "leaky_relu", "tanh", "elu"] = "swish"
-
-
-MAX_SAMPLES = 10_000_000  # of one update; beyond it memory, not learning, would decide
-
-
-class PpoHyperparameters(Settings):
-    """Proximal policy optimisation (Schulman et al. 2017, arXiv 1707.06347).
-
-    Attributes:
-        batch_size: minibatch, samples.
-        buffer_size: samples collected for one update, over all rows.
-        beta: entropy coefficient c_2 of eq. 9.
-        epsilon: clip range of eq. 7.
-        shared_critic: actor and critic share their hidden layers.
-        lambd: lambda of eq. 11, GAE.
-        num_epoch: K, passes over the buffer.
-        value_coefficient: c_1 of eq. 9.
-        max_grad_norm: the gradient's norm is clipped to this; null leaves it.
-    """
-
-    batch_size: Annotated[PositiveInt, Field(le=MAX_SAMPLES)] = 1024
-    buffer_size: Annotated[PositiveInt, Field(le=MAX_SAMPLES)] = 10240
-    learning_rate: PositiveFloat = 3e-4
-    learning_rate_schedule: Schedule = "linear"
-    beta: NonNegativeFloat = 5e-3
-    beta_schedule: Schedule = "linear"
-    epsilon: PositiveFloat = 0.2
-    epsilon_schedule: Schedule = "linear"
-    lambd: Fraction = 0.95
-    num_epoch: PositiveInt = 3
-    shared_critic: bool = False
-    value_coefficient: NonNegativeFloat = 0.5
-    max_grad_norm: PositiveFloat | None = 0.5
-
-    @model_validator(mode="before")
-    @classmethod
-    def _follow_learning_rate(cls, data: Any) -> Any:
-        """Beta and epsilon follow the learning rate's schedule where theirs is not given, as in ML-Agents."""
-        if not isinstance(data, dict):
-            return data
-        schedule = data.get("learning_rate_schedule", "linear")
-        given = {key: value for key, value in data.items() if value is not None or not key.endswith("_schedule")}
-        return {"beta_schedule": schedule, "epsilon_schedule": schedule} | given
-
-    @model_validator(mode="after")
-    def _batch_fits_buffer(self) -> "PpoHyperparameters":
-        if self.batch_size > self.buffer_size:
-            raise ValueError(f"batch_size {self.batch_size} is larger than buffer_size {self.buffer_size}")
-        return self
 
 
 class ExtrinsicSettings(Settings):
@@ -177,6 +128,8 @@ class BehaviorSettings(Settings):
     """How one behavior is trained.
 
     Attributes:
+        trainer_type: the algorithm.
+        hyperparameters: of the algorithm.
         checkpoint_interval: steps between checkpoints.
         time_horizon: GAE traces are cut after so many steps.
         max_steps: steps of all rows together.
@@ -187,8 +140,8 @@ class BehaviorSettings(Settings):
         per_term_critic: one value head per reward term; the advantages are summed, and each term's share is logged.
     """
 
-    trainer_type: Literal["ppo"] = "ppo"
-    hyperparameters: PpoHyperparameters = PpoHyperparameters()
+    trainer_type: TrainerType = "ppo"
+    hyperparameters: Hyperparameters = Field(default={}, validate_default=True)  # those of the trainer
     network_settings: NetworkSettings = NetworkSettings()
     reward_signals: RewardSignals = RewardSignals()
     checkpoint_interval: PositiveInt = 500_000
@@ -204,6 +157,12 @@ class BehaviorSettings(Settings):
     signals: dict[str, SignalSlice] = Field(default={})
     reward_shaping: RewardSettings | None = None
     per_term_critic: bool = False
+
+    @field_validator("hyperparameters", mode="wrap")
+    @classmethod
+    def _of_the_trainer(cls, value: Any, _: Any, info: ValidationInfo) -> Hyperparameters:
+        kind = HYPERPARAMETERS[info.data.get("trainer_type", "ppo")]
+        return value if isinstance(value, kind) else kind.model_validate(value)
 
     @field_validator("per_term_critic")
     @classmethod

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from trainers.actors import ActionShape
 from trainers.algorithms import ALGORITHMS, Algorithm
 from trainers.behavior import BehaviorTrainer
 from trainers.checkpoint import load_checkpoint
@@ -112,7 +113,7 @@ def make_algorithm(rows: AgentRows, settings: RunSettings, name: str, document: 
         _refuse_heads(behavior, name, document)
     return algorithm(
         observation.shape[0],
-        action.shape[0],
+        ActionShape(action.shape[0]),
         rows.num_rows,
         behavior,
         settings.env_settings.seed,

@@ -6,14 +6,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainers.networks import ACTIVATIONS, Critic, GaussianActor, to_env
+from trainers.actors import ActionShape, GaussianActor, to_env
+from trainers.networks import ACTIVATIONS, Critic
 from trainers.normalizer import Normalizer
 from trainers.settings import NetworkSettings
 
 
 def make_actor(**settings: object) -> GaussianActor:
     torch.manual_seed(0)
-    actor = GaussianActor(5, 3, NetworkSettings.model_validate({"hidden_units": 8, **settings}))
+    actor = GaussianActor(5, ActionShape(3), NetworkSettings.model_validate({"hidden_units": 8, **settings}))
     actor.log_std.data = torch.tensor([-1.0, 0.0, 0.7])
     return actor
 

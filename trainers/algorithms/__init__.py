@@ -3,7 +3,7 @@
 from trainers.algorithms.algorithm import Algorithm, Step
 from trainers.algorithms.ppo import Ppo
 
-ALGORITHMS: dict[str, type[Ppo]] = {
+ALGORITHMS: dict[str, type[Algorithm]] = {
     "ppo": Ppo,
 }
 

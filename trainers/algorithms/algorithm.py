@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 
-from trainers.networks import GaussianActor
+from trainers.actors import ActionShape, Actor
+from trainers.settings import BehaviorSettings, NetworkSettings
 
 Metrics = dict[str, float]
 
@@ -39,11 +41,32 @@ class Algorithm(ABC):
 
     Attributes:
         actor: the network that is exported.
+        learned: what in its state another run may start from; the rest belongs to the run under way.
         has_heads: whether it learns a value for each head; if not, it learns from the total reward alone.
+
+    Its constructor takes obs_size (D), shape (of the actions), rows (N), settings (of the behavior), seed (of
+    everything random in it) and device (where its networks live).
     """
 
+    learned: ClassVar[tuple[str, ...]]
     has_heads: ClassVar[bool] = False
-    actor: GaussianActor
+    actor: Actor
+
+    @abstractmethod
+    def __init__(
+        self,
+        obs_size: int,
+        shape: ActionShape,
+        rows: int,
+        settings: BehaviorSettings,
+        seed: int,
+        device: torch.device,
+    ) -> None: ...
+
+    @staticmethod
+    @abstractmethod
+    def make_actor(obs_size: int, shape: ActionShape, settings: NetworkSettings) -> Actor:
+        """Make the kind of policy that this algorithm trains, with new weights."""
 
     @abstractmethod
     def act(self, obs: np.ndarray, requesting: np.ndarray) -> np.ndarray:

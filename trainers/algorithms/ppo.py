@@ -6,15 +6,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from trainers.actors import ActionShape, GaussianActor, to_env
 from trainers.algorithms.algorithm import Algorithm, Metrics, Step
 from trainers.algorithms.cost_control import CostControl
 from trainers.gae import gae
 from trainers.heads import advantage_shares, heads_of
 from trainers.intrinsic import IntrinsicRewards
-from trainers.networks import Critic, GaussianActor, to_env
+from trainers.networks import Critic
 from trainers.rollout import Rollout
 from trainers.schedules import BETA_FLOOR, EPSILON_FLOOR, LEARNING_RATE_FLOOR, scheduled
-from trainers.settings import BehaviorSettings
+from trainers.settings import BehaviorSettings, NetworkSettings
 
 
 class Ppo(Algorithm):
@@ -22,25 +23,27 @@ class Ppo(Algorithm):
 
     Args:
         obs_size: D.
-        action_size: A.
+        shape: of the actions; A of them, continuous.
         rows: N.
         settings: of the behavior.
         seed: of everything random in it.
         device: where the networks live and learn.
     """
 
+    learned: ClassVar[tuple[str, ...]] = ("actor", "critic", "optimizer")
     has_heads: ClassVar[bool] = True
     actor: GaussianActor
 
     def __init__(
-        self, obs_size: int, action_size: int, rows: int, settings: BehaviorSettings, seed: int, device: torch.device
+        self, obs_size: int, shape: ActionShape, rows: int, settings: BehaviorSettings, seed: int, device: torch.device
     ) -> None:
+        action_size = shape.continuous
         self.settings = settings
         self.hyper = settings.hyperparameters
         self.heads = heads_of(settings)
         self.device = device
         torch.manual_seed(seed)
-        self.actor = GaussianActor(obs_size, action_size, settings.network_settings).to(device)
+        self.actor = self.make_actor(obs_size, shape, settings.network_settings).to(device)
         self.critic = Critic(obs_size, len(self.heads), settings.network_settings).to(device)
         if self.hyper.shared_critic:
             self.critic.encoder = self.actor.encoder
@@ -54,6 +57,11 @@ class Ppo(Algorithm):
         self.intrinsic = IntrinsicRewards(self.heads, settings, obs_size, action_size, rows, seed, device)
         self._episodic = torch.tensor([head.episodic for head in self.heads], device=device)
         self._last_act = torch.zeros(rows, action_size)
+
+    @staticmethod
+    def make_actor(obs_size: int, shape: ActionShape, settings: NetworkSettings) -> GaussianActor:
+        """Make a Gaussian policy."""
+        return GaussianActor(obs_size, shape, settings)
 
     @torch.no_grad()
     def act(self, obs: np.ndarray, requesting: np.ndarray) -> np.ndarray:

@@ -11,6 +11,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from trainers.actors import ActionShape, Actor
+from trainers.algorithms import ALGORITHMS
 from trainers.checkpoint import load_checkpoint
 from trainers.config import dump_settings
 from trainers.errors import RunError
@@ -18,7 +20,6 @@ from trainers.evaluate import Evaluation
 from trainers.export.parity import SAMPLES, TOLERANCE, onnx_difference
 from trainers.export.unity_onnx import OPSET, write_unity_onnx
 from trainers.files import write_atomically
-from trainers.networks import GaussianActor
 from trainers.run_folder import RunFolder
 from trainers.settings import RunSettings
 from unity_env.sim.role import Role, find_role
@@ -75,7 +76,7 @@ def export_actor(folder: RunFolder, name: str, settings: RunSettings, measured: 
     return Export(target, folder.root / f"{name}.onnx", difference)
 
 
-def _write(actor: GaussianActor, path: Path, source: Path) -> None:
+def _write(actor: Actor, path: Path, source: Path) -> None:
     try:
         write_unity_onnx(actor, path)
     except OSError:
@@ -90,13 +91,11 @@ def best_checkpoint(folder: RunFolder, name: str) -> Path:
     return folder.best(name) if folder.best(name).is_file() else folder.checkpoint(name)
 
 
-def _rebuild_actor(state: dict[str, Any], settings: RunSettings, name: str) -> GaussianActor:
-    weights = state["algorithm"]["actor"]
-    action_size = len(weights["log_std"])
-    network = settings.behaviors[name].network_settings
-    first = weights["encoder.0.mean"] if network.normalize else weights["encoder.0.weight"][0]
-    actor = GaussianActor(len(first), action_size, network)
-    actor.load_state_dict(weights)
+def _rebuild_actor(state: dict[str, Any], settings: RunSettings, name: str) -> Actor:
+    behavior = settings.behaviors[name]
+    shape = ActionShape(state["actions"]["continuous"], tuple(state["actions"]["branches"]))
+    actor = ALGORITHMS[behavior.trainer_type].make_actor(state["obs_size"], shape, behavior.network_settings)
+    actor.load_state_dict(state["algorithm"]["actor"])
     return actor.eval()
 
 

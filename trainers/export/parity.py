@@ -6,13 +6,13 @@ import numpy as np
 import onnxruntime
 import torch
 
-from trainers.networks import GaussianActor, to_env
+from trainers.actors import Actor
 
 TOLERANCE = 1e-5
 SAMPLES = 1000
 
 
-def onnx_difference(actor: GaussianActor, path: Path, seed: int = 0) -> float:
+def onnx_difference(actor: Actor, path: Path, seed: int = 0) -> float:
     """Return the largest difference of deterministic actions between torch and ONNX Runtime.
 
     Compared on 1,000 observations, drawn at 1, 3 and 10 times the spread that training has seen where the
@@ -28,5 +28,5 @@ def onnx_difference(actor: GaussianActor, path: Path, seed: int = 0) -> float:
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     (exported,) = session.run(["deterministic_continuous_actions"], {"obs_0": obs})
     with torch.no_grad():
-        trained = to_env(actor(torch.from_numpy(obs))).numpy()
+        trained = actor.action(torch.from_numpy(obs)).numpy()
     return float(np.abs(exported - trained).max())

@@ -8,7 +8,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from trainers.networks import GaussianActor, to_env
+from trainers.actors import Actor
 
 OPSET = 15
 VERSION_NUMBER = 3.0  # ML-Agents' model format of release 2 and later
@@ -29,21 +29,20 @@ class UnityActor(nn.Module):
     memory_size: Tensor
     output_shape: Tensor
 
-    def __init__(self, actor: GaussianActor) -> None:
+    def __init__(self, actor: Actor) -> None:
         super().__init__()
         self.actor = actor
         self.register_buffer("version_number", torch.tensor([VERSION_NUMBER]))
         self.register_buffer("memory_size", torch.tensor([0.0]))
-        self.register_buffer("output_shape", torch.tensor([float(actor.action_size)]))
+        self.register_buffer("output_shape", torch.tensor([float(actor.shape.continuous)]))
 
     def forward(self, obs_0: Tensor) -> tuple[Tensor, ...]:
         """Return the outputs in the order of OUTPUT_NAMES."""
-        mean = self.actor(obs_0)
-        sampled = mean + torch.randn_like(mean) * self.actor.log_std.exp()
-        return self.version_number, self.memory_size, to_env(sampled), self.output_shape, to_env(mean)
+        drawn, best = self.actor.random_action(obs_0), self.actor.action(obs_0)
+        return self.version_number, self.memory_size, drawn, self.output_shape, best
 
 
-def write_unity_onnx(actor: GaussianActor, path: Path) -> None:
+def write_unity_onnx(actor: Actor, path: Path) -> None:
     """Write one ONNX file, opset 15, with only the batch axis dynamic."""
     module = UnityActor(copy.deepcopy(actor)).cpu().eval()
     dynamic = ("obs_0", "continuous_actions", "deterministic_continuous_actions")

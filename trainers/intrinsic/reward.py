@@ -6,12 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trainers.actors import to_env
 from trainers.heads import Head
 from trainers.intrinsic.curiosity import Curiosity
 from trainers.intrinsic.rnd import Rnd
 from trainers.intrinsic.scale import ReturnScale
 from trainers.intrinsic.transitions import Transitions
-from trainers.networks import to_env
 from trainers.rollout import Rollout
 from trainers.settings import BehaviorSettings, IntrinsicSettings
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.helpers import difference
+from trainers.actors import ActionShape
 from trainers.algorithms import Step
 from trainers.algorithms.ppo import Ppo, clipped_policy_loss, explained_variance
 from trainers.settings import BehaviorSettings
@@ -35,7 +36,7 @@ class Identity(nn.Module):
 
 
 def make_ppo(rows: int = 1, **hyper: Any) -> Ppo:
-    return Ppo(1, 1, rows, settings(**hyper), seed=0, device=torch.device("cpu"))
+    return Ppo(1, ActionShape(1), rows, settings(**hyper), seed=0, device=torch.device("cpu"))
 
 
 def col(*numbers: float) -> np.ndarray:

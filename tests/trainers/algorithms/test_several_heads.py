@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from reward_shaping import Reward, RewardScorer
 from tests.helpers import difference
+from trainers.actors import ActionShape
 from trainers.algorithms import Step
 from trainers.algorithms.algorithm import Metrics
 from trainers.algorithms.cost_control import CostControl, episode_sums
@@ -66,7 +67,7 @@ class Bench:
 
     def __init__(self, behavior: BehaviorSettings) -> None:
         assert behavior.reward_shaping is not None
-        self.ppo = Ppo(1, 1, ROWS, behavior, seed=0, device=torch.device("cpu"))
+        self.ppo = Ppo(1, ActionShape(1), ROWS, behavior, seed=0, device=torch.device("cpu"))
         self.heads = heads_of(behavior)
         self.scorer = RewardScorer(
             Reward(behavior.reward_shaping, []), ROWS, behavior.reward_signals.extrinsic.strength

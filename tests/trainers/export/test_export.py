@@ -12,13 +12,13 @@ import pytest
 import torch
 
 from tests.helpers import NAME, cli, files_below, make_rows, sim_of, train_tiny
+from trainers.actors import ActionShape, GaussianActor, to_env
 from trainers.checkpoint import load_checkpoint
 from trainers.config import load_settings
 from trainers.errors import RunError
 from trainers.export.bundle import export_actor
 from trainers.export.parity import SAMPLES, TOLERANCE, onnx_difference
 from trainers.export.unity_onnx import write_unity_onnx
-from trainers.networks import GaussianActor, to_env
 from trainers.run_folder import RunFolder
 from trainers.settings import NetworkSettings
 
@@ -35,7 +35,7 @@ OUTPUTS = {
 def make_actor(*, normalize: bool, activation: str = "swish") -> GaussianActor:
     torch.manual_seed(1)
     shape = {"normalize": normalize, "hidden_units": 16, "num_layers": 2, "activation": activation}
-    actor = GaussianActor(OBS, ACT, NetworkSettings.model_validate(shape))
+    actor = GaussianActor(OBS, ActionShape(ACT), NetworkSettings.model_validate(shape))
     actor.mean.weight.data.mul_(100)  # so that the clamp at 3 is met
     actor.log_std.data = torch.tensor([-1.0, 0.0, 1.5])
     normalizer = actor.encoder.normalizer()
@@ -181,7 +181,7 @@ def test_the_card_tells_where_the_actor_is_from(finished: Path) -> None:
 def test_the_exported_actor_acts_as_the_checkpoint_does(finished: Path) -> None:
     settings, _ = load_settings(finished / "configuration.yaml")
     weights = load_checkpoint(finished / NAME / "best.pt")["algorithm"]["actor"]
-    actor = GaussianActor(27, 6, settings.behaviors[NAME].network_settings)
+    actor = GaussianActor(27, ActionShape(6), settings.behaviors[NAME].network_settings)
     actor.load_state_dict(weights)
     obs, _ = make_rows("arm_reach", 5).reset(seed=1)
     with torch.no_grad():

@@ -11,10 +11,10 @@ import torch
 from tests.helpers import BEHAVIOR, NAME, checkpoint_of, cli, difference, train_tiny, write_config
 from tests.trainers.algorithms.test_ppo import col, make_ppo
 from tests.trainers.test_bad_input import assert_refused
+from trainers.actors import ActionShape, to_env
 from trainers.algorithms import ALGORITHMS, Step
 from trainers.algorithms.ppo import Ppo
 from trainers.intrinsic import Transitions
-from trainers.networks import to_env
 from trainers.settings import BehaviorSettings
 
 SIGNALS = f"{BEHAVIOR}.reward_signals"
@@ -30,7 +30,7 @@ def ppo_with(signals: dict[str, Any], **hyper: Any) -> Ppo:
         "network_settings": {"hidden_units": 4, "num_layers": 1},
         "reward_signals": {"extrinsic": {"gamma": 0.5}, **signals},
     }
-    return Ppo(1, 1, 1, BehaviorSettings.model_validate(settings), seed=0, device=torch.device("cpu"))
+    return Ppo(1, ActionShape(1), 1, BehaviorSettings.model_validate(settings), seed=0, device=torch.device("cpu"))
 
 
 def feed(ppo: Ppo, obs: list[float], *, ends: dict[int, tuple[str, float]] | None = None) -> None:
