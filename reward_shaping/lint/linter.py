@@ -84,7 +84,7 @@ def _broken_rules(reward: Reward, only_positive: bool, facts: Facts, recording: 
         values, missing = _measured(reward, recording)
         measured = {name: Interval(float(x.min()), float(x.max())) for name, x in values.items() if x.size}
         subject = Subject(reward, only_positive, facts, Budget(reward, facts, measured), recording, values)
-        for rule in (missing, *(rule(subject) for rule in RULES.values())):
+        for rule in (missing, *(rule(subject) for rule in RULES)):
             for finding in rule:
                 if (finding.rule, finding.path) not in found:
                     found.add((finding.rule, finding.path))
