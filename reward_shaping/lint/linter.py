@@ -49,7 +49,7 @@ def build(settings: RewardSettings, facts: Facts) -> Reward:
     """
     known: Collection[str] = {name: signal.size for name, signal in (facts.signals or {}).items()}
     if facts.signals is None:
-        known = {name for term in settings.terms.values() for name in signals_read(term)}
+        known = {name for part in settings.parts for name in signals_read(part)}
     gamma = ANY_GAMMA if facts.gamma is None else facts.gamma
     return Reward(settings, known, gamma, facts.period_s, facts.observed)
 
