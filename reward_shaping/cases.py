@@ -85,7 +85,7 @@ class RewardFile(RewardSettings):
         cases: by name; the one called `base` is what the others start from, and itself one if it expects something.
     """
 
-    cases: dict[str, CaseSettings] = Field(default={})
+    cases: dict[str, CaseSettings] = Field(default={}, exclude=True)
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def run_cases(file: RewardFile) -> list[Outcome]:
 def _score(file: RewardFile, name: str, case: CaseSettings) -> dict[str, float]:
     """Return what a case is paid: term -> weighted value, and the total."""
     transition = case.transition()
-    needed = {signal for term in file.terms.values() for signal in signals_read(term)}
+    needed = {signal for part in file.parts for signal in signals_read(part)}
     missing = sorted(needed - transition.next_signals.keys())
     if missing:
         raise RewardError(

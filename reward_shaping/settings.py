@@ -176,6 +176,11 @@ class RewardSettings(Strict):
             raise ValueError("all terms are probes; expected one that counts")
         return self
 
+    @property
+    def parts(self) -> list[PartSettings]:
+        """The terms, and the costs."""
+        return [*self.terms.values(), *self.costs.values()]
+
     def at_the_end(self) -> Self:
         """Return this reward with the weights that schedules end with, as evaluations use it."""
         final = {

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from math import inf
-
-import numpy as np
 
 from reward_shaping.entry import Entry
 from reward_shaping.lint.facts import Facts
@@ -139,7 +138,7 @@ def _cells(lines: list[Line]) -> list[float]:
     """Return a value of the signal that gates these lines in each interval between the gates' bounds."""
     gates = [line.entry.settings.when for line in lines]
     bounds = sorted({x for gate in gates if gate for x in (gate.above, gate.below) if x is not None})
-    return [bounds[0] - 1.0, *(np.convolve(bounds, [0.5, 0.5], "valid").tolist()), bounds[-1] + 1.0]
+    return [bounds[0] - 1.0, *(0.5 * (low + high) for low, high in pairwise(bounds)), bounds[-1] + 1.0]
 
 
 def _where(lines: list[Line], x: float) -> list[tuple[Line, float]]:

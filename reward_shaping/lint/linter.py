@@ -49,7 +49,7 @@ def build(settings: RewardSettings, facts: Facts) -> Reward:
     """
     known: Collection[str] = {name: signal.size for name, signal in (facts.signals or {}).items()}
     if facts.signals is None:
-        known = {name for term in settings.terms.values() for name in signals_read(term)}
+        known = {name for part in settings.parts for name in signals_read(part)}
     gamma = ANY_GAMMA if facts.gamma is None else facts.gamma
     return Reward(settings, known, gamma, facts.period_s, facts.observed)
 
@@ -84,7 +84,7 @@ def _broken_rules(reward: Reward, only_positive: bool, facts: Facts, recording: 
         values, missing = _measured(reward, recording)
         measured = {name: Interval(float(x.min()), float(x.max())) for name, x in values.items() if x.size}
         subject = Subject(reward, only_positive, facts, Budget(reward, facts, measured), recording, values)
-        for rule in (missing, *(rule(subject) for rule in RULES.values())):
+        for rule in (missing, *(rule(subject) for rule in RULES)):
             for finding in rule:
                 if (finding.rule, finding.path) not in found:
                     found.add((finding.rule, finding.path))

@@ -46,13 +46,20 @@ class Subject:
 
     def solving_ends(self) -> bool:
         """Tell whether the recording shows that solving the task ends an episode."""
-        solved = None if self.recording is None else self.recording.solved
-        return solved is not None and bool((solved & self.recording.transition.terminated).any())  # type: ignore[union-attr]
+        solved, terminated = self._ends
+        return bool((solved & terminated).any())
 
     def failures(self) -> int:
         """Return how many recorded episodes the task ended without success."""
-        solved = None if self.recording is None else self.recording.solved
-        return 0 if solved is None else int((~solved & self.recording.transition.terminated).sum())  # type: ignore[union-attr]
+        solved, terminated = self._ends
+        return int((~solved & terminated).sum())
+
+    @property
+    def _ends(self) -> tuple[Array, Array]:
+        """Where the recording's steps solved the task, and where they ended it, bool; none where it does not tell."""
+        if self.recording is None or self.recording.solved is None:
+            return np.zeros(0, dtype=bool), np.zeros(0, dtype=bool)
+        return self.recording.solved, self.recording.transition.terminated
 
 
 def clipped_potential(subject: Subject) -> Iterator[Finding]:
@@ -76,7 +83,7 @@ def clipped_potential(subject: Subject) -> Iterator[Finding]:
 def farmable_loop(subject: Subject) -> Iterator[Finding]:
     """What is paid for a change of state must come to nothing on a closed path, or the path is walked for ever.
 
-    Randlov & Alstrom 1998, the bicycle that circles; Ng, Harada & Russell 1999, section 1. Tried on pairs of random
+    Randløv & Alstrøm 1998, the bicycle that circles; Ng, Harada & Russell 1999, section 1. Tried on pairs of random
     states: there, and back. A gate, a maximum or a product about a difference breaks it as clipping does.
     """
     for entry, weight in subject.counted:
@@ -118,7 +125,7 @@ def retyped_gamma(subject: Subject) -> Iterator[Finding]:
 
 
 def unbounded(subject: Subject) -> Iterator[Finding]:
-    """One step of a term without bounds outweighs whatever was balanced with care (goodhart's rule of bounded terms).
+    """One step of a term without bounds outweighs whatever was balanced with care (the rule is goodhart 1.2's).
 
     Limits of the signals and measured values count as bounds.
     """
@@ -177,17 +184,18 @@ def suicide(subject: Subject) -> Iterator[Finding]:
     paid, ahead = subject.budget.at_rest(), subject.budget.steps_ahead
     fine, failures = subject.budget.fine(), subject.failures()
     cost = -total(paid)
-    if subject.only_positive or ahead is None or cost <= 0.0 or (fine is None and not failures):
+    if subject.only_positive or ahead is None or (fine is None and not failures):
         return
-    if (fine or 0.0) >= cost * ahead * (1.0 - 1e-9):
+    if (fine or 0.0) >= cost * ahead - 1e-9 * abs(cost * ahead):
         return
     line = min(paid, key=lambda item: item[1])[0] if fine is None else _charged(subject)
     how = f"{failures} recorded episodes failed, which costs nothing" if fine is None else f"failing costs {fine:g}"
+    nothing = as_sum(paid) or "nothing"
     yield Finding(
         "suicide",
         "warning" if fine is None else "error",
         ("terms", line.entry.name, "weight"),
-        f"doing nothing pays {as_sum(paid)} per step, {-cost * ahead:.5g} in {ahead:.5g} steps "
+        f"doing nothing pays {nothing} per step, {0.0 - cost * ahead:.5g} in {ahead:.5g} steps "
         f"({_ahead(subject.facts)}); {how}: to fail early is the better deal",
         f"a cost of failing (collision, failure) above {cost * ahead:.5g}, or less charged per step",
     )
@@ -237,16 +245,16 @@ def zero_variance(subject: Subject) -> Iterator[Finding]:
             )
 
 
-RULES: dict[str, Callable[[Subject], Iterator[Finding]]] = {
-    "clipped-potential": clipped_potential,
-    "farmable-loop": farmable_loop,
-    "retyped-gamma": retyped_gamma,
-    "unbounded": unbounded,
-    "dither, hover": waiting,
-    "suicide": suicide,
-    "pays-at-rest": pays_at_rest,
-    "zero-variance": zero_variance,
-}
+RULES: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
+    clipped_potential,
+    farmable_loop,
+    retyped_gamma,
+    unbounded,
+    waiting,
+    suicide,
+    pays_at_rest,
+    zero_variance,
+)
 
 
 def _random_pairs(subject: Subject) -> tuple[Signals, Signals]:
@@ -257,7 +265,7 @@ def _random_pairs(subject: Subject) -> tuple[Signals, Signals]:
         known = (subject.facts.signals or {}).get(name, UNKNOWN)
         low, high = known.limit if Interval(*known.limit).is_finite else (0.0, 1.0)
         shape = (STATES, known.size)
-        here[name] = rng.uniform(max(low, 0.0) if high > 0 else low, high, shape)
+        here[name] = rng.uniform(low, high, shape)
         near = np.clip(here[name] + rng.uniform(-0.02, 0.02, shape) * (high - low), low, high)
         far, ends = rng.uniform(low, high, shape), rng.choice([low, high], shape)
         there[name] = np.concatenate((near[: STATES // 3], far[STATES // 3 : -STATES // 3], ends[-STATES // 3 :]))

@@ -9,7 +9,7 @@ from reward_shaping.reward import Reward
 
 
 def payments(reward: Reward, facts: Facts) -> list[tuple[str, str, str, str, str]]:
-    """Return a row per term: name, term, kind, weight, what it may pay in a step at the end of training."""
+    """Return a row per term and cost: name, term, kind, weight or limit, what it may pay in a step in the end."""
     rows = []
     for entry in reward.entries:
         weight = Interval(*[entry.weight_at(inf, 1.0)] * 2)
@@ -18,6 +18,9 @@ def payments(reward: Reward, facts: Facts) -> list[tuple[str, str, str, str, str
         name, what, _, _, written = entry.describe()
         pays = f"{low:.4g}" if low == high else f"{low:.4g} .. {high:.4g}"
         rows.append((name, what, ", ".join(kinds), written, pays))
+    for cost in reward.costs:
+        name, what, _, _, written = cost.describe()
+        rows.append((name, what, "cost", written, "-"))
     return rows
 
 

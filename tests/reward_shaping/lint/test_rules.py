@@ -151,6 +151,13 @@ def test_costs_that_can_be_avoided_are_no_reason_to_give_up() -> None:
     assert rules(**avoidable, crash={"term": "collision", "weight": -1.0}, solved=SOLVED) == []
 
 
+def test_failing_must_not_pay() -> None:
+    (finding,) = found(crash={"term": "collision", "weight": 3.0}, solved=SOLVED)
+    assert (finding.rule, finding.severity) == ("suicide", "error")
+    assert "doing nothing pays nothing per step, 0 in 99 steps" in finding.what
+    assert "failing costs -3" in finding.what
+
+
 def test_failures_that_cost_nothing_show_in_a_recording() -> None:
     tape = recorded([False, True], goal_distance=[1.0, 0.9], success=[0.0, 0.0])
     assert ("suicide", "warning") in rules(FACTS, tape, time={"term": "time", "weight": -1.0}, near=NEAR)
