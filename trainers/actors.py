@@ -3,7 +3,9 @@
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -11,6 +13,8 @@ from trainers.networks import Encoder, orthogonal
 from trainers.settings import NetworkSettings
 
 ACTION_LIMIT = 3.0
+
+ActionKind = Literal["continuous", "discrete", "hybrid"]
 
 
 @dataclass(frozen=True)
@@ -25,9 +29,48 @@ class ActionShape:
     continuous: int
     branches: tuple[int, ...] = ()
 
+    @property
+    def kind(self) -> ActionKind:
+        """Numbers, choices or both."""
+        if not self.branches:
+            return "continuous"
+        return "hybrid" if self.continuous else "discrete"
+
+    @property
+    def size(self) -> int:
+        """A: the numbers, and an index per branch."""
+        return self.continuous + len(self.branches)
+
+    @property
+    def choices(self) -> int:
+        """M: the choices of all branches, which as many masks allow or forbid."""
+        return sum(self.branches)
+
+    @property
+    def encoded_size(self) -> int:
+        """Of an action with its choices one-hot."""
+        return self.continuous + self.choices
+
+    def encode(self, act: Tensor) -> Tensor:
+        """Return sampled actions, (..., A), as networks read them, (..., C + M): as in [-1, 1], choices one-hot."""
+        choices = act[..., self.continuous :].long().unbind(dim=-1)
+        one_hot = [nn.functional.one_hot(of, size).float() for of, size in zip(choices, self.branches, strict=True)]
+        return torch.cat((to_env(act[..., : self.continuous]), *one_hot), dim=-1)
+
+    def for_env(self, act: Tensor) -> Any:
+        """Turn actions, (N, A), into those of `unity_env.spaces.action_space`."""
+        continuous, discrete = act[:, : self.continuous], act[:, self.continuous :]
+        if not self.branches:
+            return act.numpy()
+        chosen = discrete.numpy().astype(np.int32)
+        return {"continuous": continuous.numpy(), "discrete": chosen} if self.continuous else chosen
+
 
 class Actor(nn.Module, ABC):
     """pi(a|s).
+
+    It is given observations, (B, D), followed by 1 for every choice that is allowed, (B, D + M) in all, where there
+    are branches. Its actions are (B, A): numbers in [-1, 1], then the index of each branch's choice.
 
     Attributes:
         obs_size: D.
@@ -42,14 +85,41 @@ class Actor(nn.Module, ABC):
 
     @abstractmethod
     def action(self, obs: Tensor) -> Tensor:
-        """Return what the robot gets without exploration, (B, A) in [-1, 1]."""
+        """Return what the robot gets without exploration, (B, A)."""
 
     @abstractmethod
     def random_action(self, obs: Tensor) -> Tensor:
-        """Return what the robot gets with the policy's own randomness, (B, A) in [-1, 1]; traced into exports."""
+        """Return what the robot gets with the policy's own randomness, (B, A); traced into exports."""
+
+    def scores(self, obs: Tensor) -> list[Tensor]:  # noqa: ARG002  # numbers are not scored
+        """Return how good each branch's choices are, (B, choices) each; `action` takes the best."""
+        return []
 
 
-class GaussianActor(Actor):
+class StochasticActor(Actor):
+    """A policy that is learned by the gradient of log pi(a|s).
+
+    Its samples may lie outside what the robot can do; `command` is what the robot gets of them.
+    """
+
+    @abstractmethod
+    def sample(self, obs: Tensor, noise: Tensor) -> Tensor:
+        """Draw actions from standard normal noise, (B, A); returns (B, A)."""
+
+    @abstractmethod
+    def command(self, act: Tensor) -> Tensor:
+        """Return what the robot gets of samples, (..., A)."""
+
+    @abstractmethod
+    def log_prob_and_entropy(self, obs: Tensor, act: Tensor) -> tuple[Tensor, Tensor]:
+        """Return log pi(a|s) of samples, (B,), and the mean entropy of pi, in nats, ()."""
+
+    def log_prob(self, obs: Tensor, act: Tensor) -> Tensor:
+        """Return log pi(a|s) of samples, (B,)."""
+        return self.log_prob_and_entropy(obs, act)[0]
+
+
+class GaussianActor(StochasticActor):
     """pi(a|s) = N(mean(s), diag(std^2)) with a std that does not depend on the state.
 
     The action sent to the robot is clamp(a, -3, 3) / 3, as in ML-Agents, so it lies in [-1, 1] and a standard
@@ -79,15 +149,33 @@ class GaussianActor(Actor):
         """Draw actions from standard normal noise (B, A); returns (B, A), before the clamp."""
         return torch.addcmul(self(obs), noise, self.log_std.exp())
 
+    def command(self, act: Tensor) -> Tensor:
+        """Clamp and scale to [-1, 1]."""
+        return to_env(act)
+
+    def log_prob_and_entropy(self, obs: Tensor, act: Tensor) -> tuple[Tensor, Tensor]:
+        """Return both; the entropy is the same in every state."""
+        return self.log_prob(obs, act), self.entropy()
+
     def log_prob(self, obs: Tensor, act: Tensor) -> Tensor:
         """Return log pi(a|s), (B,)."""
-        noise = (act - self(obs)) * torch.exp(-self.log_std)
-        logp: Tensor = -0.5 * noise.square().sum(dim=-1) - (self.log_std + 0.5 * math.log(2.0 * math.pi)).sum()
-        return logp
+        return gaussian_log_prob(self(obs), self.log_std, act)
 
     def entropy(self) -> Tensor:
-        """Return the entropy of pi, in nats: sum of log std + (1 + log 2 pi) / 2; ()."""
-        return (self.log_std + 0.5 * (1.0 + math.log(2.0 * math.pi))).sum()
+        """Return the entropy of pi, in nats, ()."""
+        return gaussian_entropy(self.log_std)
+
+
+def gaussian_log_prob(mean: Tensor, log_std: Tensor, act: Tensor) -> Tensor:
+    """Return log N(a; mean, diag(std^2)), (B,)."""
+    noise = (act - mean) * torch.exp(-log_std)
+    logp: Tensor = -0.5 * noise.square().sum(dim=-1) - (log_std + 0.5 * math.log(2.0 * math.pi)).sum()
+    return logp
+
+
+def gaussian_entropy(log_std: Tensor) -> Tensor:
+    """Return the sum of log std + (1 + log 2 pi) / 2, in nats, ()."""
+    return (log_std + 0.5 * (1.0 + math.log(2.0 * math.pi))).sum()
 
 
 def to_env(act: Tensor) -> Tensor:

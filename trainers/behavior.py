@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-
 from reward_shaping import RewardScorer
 from trainers.algorithms import Algorithm, Step
 from trainers.checkpoint import as_arrays
@@ -76,8 +74,8 @@ class BehaviorTrainer:
         self.metrics = MetricsLog(self.folder.behavior(self.name), self.step, labels)
         self.metrics.load_state_dict(self._restored_metrics)
 
-    def act(self) -> np.ndarray:
-        """Choose actions for all rows, (N, A)."""
+    def act(self) -> Any:
+        """Choose actions for all rows, as the environment takes them."""
         if self.finished:
             return self.algorithm.act_deterministic(self._obs)
         return self.algorithm.act(self._obs, self._requesting)

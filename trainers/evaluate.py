@@ -14,7 +14,7 @@ from unity_env.agent_rows import StepResult
 from unity_env.vector_env import SILENT_STEPS
 
 Array = np.ndarray
-Policy = Callable[[Array], Array]
+Policy = Callable[[Array], Any]
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def evaluate(env: VectorEnv[Any, Any, Any], policy: Policy, episodes: int, seed:
 
     Args:
         env: with SAME_STEP autoreset.
-        policy: (N, D) -> (N, A).
+        policy: (N, D) -> actions of all rows.
         episodes: how many in all; must be at least one.
         seed: of the episodes.
 

@@ -19,7 +19,10 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 
 
 class Encoder(nn.Sequential):
-    """Observation -> features: the normaliser, if wanted, and a multilayer perceptron."""
+    """Observation -> features: the normaliser, if wanted, and a multilayer perceptron.
+
+    It reads the first obs_size numbers of what it is given; masks of discrete actions may follow.
+    """
 
     def __init__(self, obs_size: int, settings: NetworkSettings) -> None:
         sizes = [obs_size] + [settings.hidden_units] * settings.num_layers
@@ -27,7 +30,20 @@ class Encoder(nn.Sequential):
         for fan_in, fan_out in pairwise(sizes):
             layers += [orthogonal(fan_in, fan_out, math.sqrt(2)), ACTIVATIONS[settings.activation]()]
         super().__init__(*layers)
-        self.output_size = sizes[-1]
+        self.obs_size, self.output_size = obs_size, sizes[-1]
+
+    def forward(self, obs: Tensor) -> Tensor:
+        """Return features, (..., output_size)."""
+        features = obs if obs.shape[-1] == self.obs_size else obs[..., : self.obs_size]
+        for layer in self:
+            features = layer(features)
+        return features
+
+    def update_normalizer(self, obs: Tensor) -> None:
+        """Take observations, (B, obs_size) or wider, into the statistics, where there are any."""
+        normalizer = self.normalizer()
+        if normalizer is not None:
+            normalizer.update(obs[:, : self.obs_size])
 
     def normalizer(self) -> Normalizer | None:
         """Return the normaliser, None where observations go in as they are."""

@@ -98,22 +98,29 @@ def make_algorithm(rows: AgentRows, settings: RunSettings, name: str, document: 
     """Make a behavior's learner for its agents' observations and actions.
 
     Raises:
-        UserError: a device that is not there, or spaces or value heads that the algorithm cannot handle.
+        UserError: a device that is not there, or observations, actions or value heads that the algorithm cannot handle.
     """
     behavior = settings.behaviors[name]
-    observation, action = rows.single_observation_space, rows.single_action_space
-    if observation.shape is None or len(observation.shape) != 1 or action.shape is None or action.dtype != "float32":
+    observation, spec = rows.single_observation_space, rows.spec.action_spec
+    if observation.shape is None or len(observation.shape) != 1:
         raise document.error(
             ("behaviors", name),
-            f"{behavior.trainer_type} needs one vector observation and continuous actions, "
-            f"this behavior has {observation} and {action}",
+            f"{behavior.trainer_type} needs one vector observation, this behavior has {observation}",
         )
+    shape = ActionShape(spec.continuous_size, tuple(spec.discrete_branches))
     algorithm = ALGORITHMS[behavior.trainer_type]
+    if shape.kind not in algorithm.kinds:
+        able = ", ".join(trainer for trainer, of in ALGORITHMS.items() if shape.kind in of.kinds)
+        raise document.error(
+            ("behaviors", name, "trainer_type"),
+            f"{behavior.trainer_type} is for {' and '.join(algorithm.kinds)} actions, this behavior's are {shape.kind} "
+            f"({rows.single_action_space}); trainers for them: {able}",
+        )
     if not algorithm.has_heads:
         _refuse_heads(behavior, name, document)
     return algorithm(
         observation.shape[0],
-        ActionShape(action.shape[0]),
+        shape,
         rows.num_rows,
         behavior,
         settings.env_settings.seed,

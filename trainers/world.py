@@ -5,13 +5,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 from mlagents_envs.base_env import BaseEnv
 from mlagents_envs.exception import UnityException
 
 from reward_shaping import ENV_REWARD_ONLY, Reward, RewardError, RewardScorer, RewardWrapper
 from trainers.curriculum import check_parameters, check_signals, first_values, last_values
 from trainers.errors import RunError, UserError
+from trainers.masks import seen
 from trainers.settings import RunSettings
 from trainers.yaml_file import Document
 from unity_env.agent_rows import StepResult
@@ -30,6 +30,8 @@ T = TypeVar("T")
 
 class World:
     """A scene whose behaviors are rewarded as their settings say.
+
+    Its observations are what policies see: where there are discrete actions, the masks follow the sensors' values.
 
     Args:
         scene: stepped until all of the behaviors have appeared in it.
@@ -52,12 +54,12 @@ class World:
 
     def reset(self, seed: int | None = None) -> dict[str, tuple[Any, dict[str, Any]]]:
         """Start new episodes everywhere; behavior -> (observations, infos)."""
-        starts = self._by_name(self.scene.reset(seed=seed))
+        starts = self._starts(self.scene.reset(seed=seed))
         for name, (_, infos) in starts.items():
             self.scorers[name].begin(infos)
         return starts
 
-    def step(self, actions: Mapping[str, np.ndarray]) -> dict[str, StepResult]:
+    def step(self, actions: Mapping[str, Any]) -> dict[str, StepResult]:
         """Advance once; behavior -> gymnasium's five values, with the behavior's own reward.
 
         Raises:
@@ -68,7 +70,7 @@ class World:
         scored = {}
         for name, (obs, env_rew, terminated, truncated, infos) in results.items():
             rew = self.scorers[name].score(actions[name], env_rew, terminated, truncated, infos)
-            scored[name] = (obs, rew, terminated, truncated, infos)
+            scored[name] = (self._seen(name, obs, infos), rew, terminated, truncated, infos)
         return scored
 
     def close(self) -> None:
@@ -100,12 +102,19 @@ class World:
 
     def load_state_dict(self, state: dict[str, Any]) -> dict[str, tuple[Any, dict[str, Any]]]:
         """Continue where `state_dict` was taken; behavior -> that moment's observations and infos."""
-        return self._by_name(self.scene.load_state_dict(state))
+        return self._starts(self.scene.load_state_dict(state))
+
+    def _starts(self, starts: Mapping[str, tuple[Any, dict[str, Any]]]) -> dict[str, tuple[Any, dict[str, Any]]]:
+        named = self._by_name(starts)
+        return {name: (self._seen(name, obs, infos), infos) for name, (obs, infos) in named.items()}
+
+    def _seen(self, name: str, obs: Any, infos: dict[str, Any]) -> Any:
+        return seen(obs, infos, self.rows[name].spec.action_spec.discrete_branches)
 
     def _by_name(self, results: Mapping[str, T]) -> dict[str, T]:
         return {name: results[full] for name, full in self._full_name.items()}
 
-    def _advance(self, actions: Mapping[str, np.ndarray]) -> dict[str, StepResult]:
+    def _advance(self, actions: Mapping[str, Any]) -> dict[str, StepResult]:
         """Step the scene until an agent reports."""
         for _ in range(SILENT_STEPS):
             results = self._by_name(self.scene.step(actions))

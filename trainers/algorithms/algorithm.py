@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from trainers.actors import ActionShape, Actor
+from trainers.actors import ActionKind, ActionShape, Actor
 from trainers.settings import BehaviorSettings, NetworkSettings
 
 Metrics = dict[str, float]
@@ -21,8 +21,8 @@ class Step:
         rew: (N,).
         terminated: (N,) bool, the task ended.
         truncated: (N,) bool, the episode was cut, by a time limit for example.
-        next_obs: (N, D), where an episode ended the first observation of the next one.
-        final_obs: (N, D), the true last observations in the rows that ended; None where none did.
+        next_obs: as `Algorithm.act` gets it, where an episode ended the first observation of the next one.
+        final_obs: likewise, the true last observations in the rows that ended; None where none did.
         valid: (N,) bool, False in rows whose transition goes on: nothing to learn from yet.
         head_rew: (N, K), what is paid into each value head; None where the total, `rew`, is all there is.
     """
@@ -42,6 +42,7 @@ class Algorithm(ABC):
     Attributes:
         actor: the network that is exported.
         learned: what in its state another run may start from; the rest belongs to the run under way.
+        kinds: of actions that it can decide on.
         has_heads: whether it learns a value for each head; if not, it learns from the total reward alone.
 
     Its constructor takes obs_size (D), shape (of the actions), rows (N), settings (of the behavior), seed (of
@@ -49,6 +50,7 @@ class Algorithm(ABC):
     """
 
     learned: ClassVar[tuple[str, ...]]
+    kinds: ClassVar[tuple[ActionKind, ...]] = ("continuous",)
     has_heads: ClassVar[bool] = False
     actor: Actor
 
@@ -69,15 +71,16 @@ class Algorithm(ABC):
         """Make the kind of policy that this algorithm trains, with new weights."""
 
     @abstractmethod
-    def act(self, obs: np.ndarray, requesting: np.ndarray) -> np.ndarray:
-        """Choose exploring actions for (N, D) observations; returns (N, A) in [-1, 1].
+    def act(self, obs: np.ndarray, requesting: np.ndarray) -> Any:
+        """Choose exploring actions for (N, D) observations, (N, D + M) with masks; see `Actor`.
 
+        Returns actions as the environment takes them, see `ActionShape.for_env`; of continuous ones (N, A) in [-1, 1].
         Rows that are not `requesting`, (N,) bool, are still under way with their earlier action.
         """
 
     @abstractmethod
-    def act_deterministic(self, obs: np.ndarray) -> np.ndarray:
-        """Choose the best known actions for (N, D) observations, without any randomness."""
+    def act_deterministic(self, obs: np.ndarray) -> Any:
+        """Choose the best known actions likewise, without any randomness."""
 
     @abstractmethod
     def observe(self, step: Step) -> None:

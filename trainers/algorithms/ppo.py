@@ -6,9 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from trainers.actors import ActionShape, GaussianActor, to_env
+from trainers.actors import ActionKind, ActionShape, StochasticActor
 from trainers.algorithms.algorithm import Algorithm, Metrics, Step
 from trainers.algorithms.cost_control import CostControl
+from trainers.choices import make_stochastic_actor
 from trainers.gae import gae
 from trainers.heads import advantage_shares, heads_of
 from trainers.intrinsic import IntrinsicRewards
@@ -23,7 +24,7 @@ class Ppo(Algorithm):
 
     Args:
         obs_size: D.
-        shape: of the actions; A of them, continuous.
+        shape: of the actions, A of them, of any kind.
         rows: N.
         settings: of the behavior.
         seed: of everything random in it.
@@ -31,13 +32,13 @@ class Ppo(Algorithm):
     """
 
     learned: ClassVar[tuple[str, ...]] = ("actor", "critic", "optimizer")
+    kinds: ClassVar[tuple[ActionKind, ...]] = ("continuous", "discrete", "hybrid")
     has_heads: ClassVar[bool] = True
-    actor: GaussianActor
+    actor: StochasticActor
 
     def __init__(
         self, obs_size: int, shape: ActionShape, rows: int, settings: BehaviorSettings, seed: int, device: torch.device
     ) -> None:
-        action_size = shape.continuous
         self.settings = settings
         self.hyper = settings.hyperparameters
         self.heads = heads_of(settings)
@@ -51,20 +52,20 @@ class Ppo(Algorithm):
         self.optimizer = torch.optim.Adam(self.parameters, lr=self.hyper.learning_rate, eps=1e-5, fused=True)
         self.generator = torch.Generator().manual_seed(seed)
         steps = max(1, self.hyper.buffer_size // rows)
-        self.rollout = Rollout(steps, rows, obs_size, action_size, len(self.heads))
+        self.rollout = Rollout(steps, rows, obs_size + shape.choices, shape.size, len(self.heads))
         costs = settings.reward_shaping.costs if settings.reward_shaping else {}
         self.costs = CostControl(self.heads, costs, rows)
-        self.intrinsic = IntrinsicRewards(self.heads, settings, obs_size, action_size, rows, seed, device)
+        self.intrinsic = IntrinsicRewards(self.heads, settings, obs_size, shape, rows, seed, device)
         self._episodic = torch.tensor([head.episodic for head in self.heads], device=device)
-        self._last_act = torch.zeros(rows, action_size)
+        self._last_act = torch.zeros(rows, shape.size)
 
     @staticmethod
-    def make_actor(obs_size: int, shape: ActionShape, settings: NetworkSettings) -> GaussianActor:
-        """Make a Gaussian policy."""
-        return GaussianActor(obs_size, shape, settings)
+    def make_actor(obs_size: int, shape: ActionShape, settings: NetworkSettings) -> StochasticActor:
+        """Make a Gaussian policy, a categorical one, or both in one."""
+        return make_stochastic_actor(obs_size, shape, settings)
 
     @torch.no_grad()
-    def act(self, obs: np.ndarray, requesting: np.ndarray) -> np.ndarray:
+    def act(self, obs: np.ndarray, requesting: np.ndarray) -> Any:
         """Sample from the policy."""
         rollout, t = self.rollout, self.rollout.length
         if t == 0:
@@ -74,12 +75,12 @@ class Ppo(Algorithm):
         if not requesting.all():
             act = torch.where(torch.from_numpy(requesting)[:, None], act, self._last_act)
         rollout.act[t] = self._last_act = act
-        return to_env(act).numpy()
+        return self.actor.shape.for_env(self.actor.command(act))
 
     @torch.no_grad()
-    def act_deterministic(self, obs: np.ndarray) -> np.ndarray:
-        """Take the policy's mean."""
-        return to_env(self.actor(torch.from_numpy(obs).to(self.device))).cpu().numpy()
+    def act_deterministic(self, obs: np.ndarray) -> Any:
+        """Take the policy's mean, and its likeliest choices."""
+        return self.actor.shape.for_env(self.actor.action(torch.from_numpy(obs).to(self.device)).cpu())
 
     def observe(self, step: Step) -> None:
         """Store the transition."""
@@ -170,10 +171,9 @@ class Ppo(Algorithm):
         entropy_coef: float,
     ) -> dict[str, Tensor]:
         """Take one gradient step on L = L_pi + c_v L_v - c_e H, L_v the mean over samples and heads."""
-        new_logp = self.actor.log_prob(obs, act)
+        new_logp, entropy = self.actor.log_prob_and_entropy(obs, act)
         policy_loss = clipped_policy_loss(new_logp, logp, adv, clip_range)
         value_loss = (returns - self.critic(obs)).square().mean()
-        entropy = self.actor.entropy()
         loss = policy_loss + self.hyper.value_coefficient * value_loss - entropy_coef * entropy
         self.optimizer.zero_grad()
         loss.backward()
@@ -252,9 +252,7 @@ class Ppo(Algorithm):
     def _update_normalizers(self, obs: Tensor) -> None:
         """Take the rollout's observations in; after the update, so that logp and its ratio see one network."""
         for encoder in dict.fromkeys((self.actor.encoder, self.critic.encoder)):
-            normalizer = encoder.normalizer()
-            if normalizer is not None:
-                normalizer.update(obs)
+            encoder.update_normalizer(obs)
 
 
 def clipped_policy_loss(new_logp: Tensor, old_logp: Tensor, adv: Tensor, clip_range: float) -> Tensor:

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainers.actors import to_env
+from trainers.actors import ActionShape
 from trainers.heads import Head
 from trainers.intrinsic.curiosity import Curiosity
 from trainers.intrinsic.rnd import Rnd
@@ -24,7 +24,7 @@ class IntrinsicReward:
     Args:
         name: a key of `MODELS`, as in ML-Agents' `reward_signals`.
         obs_size: D.
-        action_size: A.
+        shape: of the actions.
         rows: N.
         settings: of the reward signal.
         seed: of the order of minibatches; the networks' weights come from torch's own.
@@ -35,14 +35,14 @@ class IntrinsicReward:
         self,
         name: str,
         obs_size: int,
-        action_size: int,
+        shape: ActionShape,
         rows: int,
         settings: IntrinsicSettings,
         seed: int,
         device: torch.device,
     ) -> None:
         self.name, self.settings = name, settings
-        self.model = MODELS[name](obs_size, action_size, settings.network_settings).to(device)
+        self.model = MODELS[name](obs_size, shape, settings.network_settings).to(device)
         self.scale = ReturnScale(rows, settings.gamma).to(device)
         learned = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         self.optimizer = torch.optim.Adam(learned, lr=settings.learning_rate, fused=True)
@@ -106,7 +106,7 @@ class IntrinsicRewards:
         heads: of the critic; a reward without one, that of strength 0, is learned and logged, but not paid.
         settings: of the behavior.
         obs_size: D.
-        action_size: A.
+        shape: of the actions.
         rows: N.
         seed: see `IntrinsicReward`.
         device: likewise.
@@ -117,18 +117,18 @@ class IntrinsicRewards:
         heads: Sequence[Head],
         settings: BehaviorSettings,
         obs_size: int,
-        action_size: int,
+        shape: ActionShape,
         rows: int,
         seed: int,
         device: torch.device,
     ) -> None:
         wanted = settings.reward_signals.intrinsic
         self.signals = {
-            name: IntrinsicReward(name, obs_size, action_size, rows, signal, seed, device)
-            for name, signal in wanted.items()
+            name: IntrinsicReward(name, obs_size, shape, rows, signal, seed, device) for name, signal in wanted.items()
         }
         self._columns = {head.name: column for column, head in enumerate(heads) if head.role == "intrinsic"}
         self._hyper, self._device = settings.hyperparameters, device
+        self._obs_size, self._shape = obs_size, shape
 
     def pay(self, rollout: Rollout) -> dict[str, float]:
         """Put the rewards of a full rollout into their heads, times their strength; then learn from it.
@@ -138,7 +138,7 @@ class IntrinsicRewards:
         """
         if not self.signals:
             return {}
-        transitions, valid = _transitions(rollout, self._device), rollout.valid.to(self._device)
+        transitions, valid = self._transitions(rollout), rollout.valid.to(self._device)
         samples = Transitions(*(part[valid] for part in transitions))
         metrics = {}
         for name, signal in self.signals.items():
@@ -149,6 +149,14 @@ class IntrinsicRewards:
             metrics |= signal.update(samples, self._hyper.batch_size, self._hyper.num_epoch)
         return metrics
 
+    def _transitions(self, rollout: Rollout) -> Transitions:
+        """Return a full rollout's transitions, (T, N, ...), each within its episode."""
+        next_obs = rollout.obs[1:].clone()
+        for t, rows, final_obs in rollout.final_obs:
+            next_obs[t, rows] = final_obs
+        obs, next_obs = (part[..., : self._obs_size].to(self._device) for part in (rollout.obs[:-1], next_obs))
+        return Transitions(obs, self._shape.encode(rollout.act).to(self._device), next_obs)
+
     def state_dict(self) -> dict[str, Any]:
         """States of the signals, by name."""
         return {name: signal.state_dict() for name, signal in self.signals.items()}
@@ -157,11 +165,3 @@ class IntrinsicRewards:
         """Continue exactly where `state_dict` was taken; a signal that was not there begins anew."""
         for name in self.signals.keys() & state.keys():
             self.signals[name].load_state_dict(state[name])
-
-
-def _transitions(rollout: Rollout, device: torch.device) -> Transitions:
-    """Return a full rollout's transitions, (T, N, ...), each within its episode."""
-    next_obs = rollout.obs[1:].clone()
-    for t, rows, final_obs in rollout.final_obs:
-        next_obs[t, rows] = final_obs
-    return Transitions(rollout.obs[:-1].to(device), to_env(rollout.act).to(device), next_obs.to(device))

@@ -8,6 +8,7 @@ agent has seldom been:
 
 from torch import Tensor, nn
 
+from trainers.actors import ActionShape
 from trainers.intrinsic.transitions import Transitions
 from trainers.networks import Encoder
 from trainers.normalizer import Normalizer
@@ -19,14 +20,14 @@ class Rnd(nn.Module):
 
     Args:
         obs_size: D.
-        action_size: not used: a state is new or not, however it was reached.
+        shape: of the actions; not used: a state is new or not, however it was reached.
         settings: shape of both networks, whose last layer makes the features. Observations go in standardised,
             whatever `normalize` says: a random network cannot adapt to their scale.
     """
 
-    def __init__(self, obs_size: int, action_size: int, settings: NetworkSettings) -> None:
+    def __init__(self, obs_size: int, shape: ActionShape, settings: NetworkSettings) -> None:
         super().__init__()
-        del action_size
+        del shape
         plain = settings.model_copy(update={"normalize": False})
         self.normalizer = Normalizer(obs_size)
         self.target = Encoder(obs_size, plain).requires_grad_(False)

@@ -10,7 +10,7 @@ class Transitions(NamedTuple):
 
     Attributes:
         obs: s_t, (..., D).
-        act: as the robot got it, (..., A), in [-1, 1].
+        act: as the robot got it, (..., C + M): C numbers in [-1, 1], M choices one-hot; see `ActionShape.encode`.
         next_obs: s_{t+1} of the same episode, (..., D).
     """
 

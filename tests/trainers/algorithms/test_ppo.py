@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.helpers import difference
-from trainers.actors import ActionShape
+from trainers.actors import ActionShape, GaussianActor
 from trainers.algorithms import Step
 from trainers.algorithms.ppo import Ppo, clipped_policy_loss, explained_variance
 from trainers.settings import BehaviorSettings
@@ -214,6 +214,7 @@ def test_linear_schedules_reach_ml_agents_floors(progress: float, lr: float, cli
 
 def test_actions_sent_are_clamped_but_those_learned_from_are_not() -> None:
     ppo = make_ppo(rows=1)
+    assert isinstance(ppo.actor, GaussianActor)
     ppo.actor.log_std.data.fill_(3.0)
     sent, kept = [], []
     for _ in range(4):

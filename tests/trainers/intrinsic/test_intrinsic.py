@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from tests.helpers import difference
+from trainers.actors import ActionShape
 from trainers.intrinsic import IntrinsicReward, Transitions
 from trainers.intrinsic.curiosity import BETA, Curiosity
 from trainers.intrinsic.rnd import Rnd
@@ -26,7 +27,7 @@ def make(name: str, rows: int = 4, seed: int = 0, **more: Any) -> IntrinsicRewar
     signal = {"network_settings": {"hidden_units": 32, "num_layers": 1}, "learning_rate": 1e-3} | more
     settings = BehaviorSettings.model_validate({"reward_signals": {name: signal}}).reward_signals.intrinsic[name]
     torch.manual_seed(seed)
-    return IntrinsicReward(name, 2, 2, rows, settings, seed, CPU)
+    return IntrinsicReward(name, 2, ActionShape(2), rows, settings, seed, CPU)
 
 
 def walk(seed: int, around: float = 0.0, steps: int = 32, rows: int = 4) -> Transitions:
@@ -67,7 +68,7 @@ def test_the_scale_goes_on_from_rollout_to_rollout() -> None:
 
 def test_rnd_rewards_the_predictors_squared_error_in_the_next_state() -> None:
     torch.manual_seed(0)
-    rnd, rollout = Rnd(2, 2, SMALL), walk(0)
+    rnd, rollout = Rnd(2, ActionShape(2), SMALL), walk(0)
     rnd.normalizer.update(rollout.next_obs.flatten(0, 1))
     x = (rollout.next_obs - rnd.normalizer.mean) / torch.sqrt(rnd.normalizer.var + 1e-8)
     expected = (rnd.predictor(x.clamp(-5, 5)) - rnd.target(x.clamp(-5, 5))).square().sum(-1)
@@ -86,7 +87,7 @@ def test_rnds_target_stays_random() -> None:
 
 def test_curiosity_rewards_half_the_squared_error_of_the_predicted_features() -> None:
     torch.manual_seed(0)
-    icm, rollout = Curiosity(2, 2, SMALL), walk(0)
+    icm, rollout = Curiosity(2, ActionShape(2), SMALL), walk(0)
     now, after = icm.phi(rollout.obs), icm.phi(rollout.next_obs)  # the fresh normaliser changes nothing here
     predicted = icm.forward_model(torch.cat((now, rollout.act), dim=-1))
     expected = 0.5 * (predicted - after).square().sum(-1)

@@ -1,0 +1,36 @@
+"""What a policy of discrete actions sees beside the observation: which choices are allowed."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray
+
+
+def with_allowed(obs: Array, masks: Sequence[Array] | None, branches: Sequence[int]) -> Array:
+    """Append to observations, (N, D), 1 for every choice that is allowed and 0 for the others; (N, D + M).
+
+    Args:
+        obs: of the sensors.
+        masks: ML-Agents' `action_mask`: per branch (N, choices) bool, True = not allowed; None allows everything.
+        branches: number of choices of each branch, M in all.
+    """
+    if masks is None:
+        allowed = np.ones((len(obs), sum(branches)), dtype=np.float32)
+    else:
+        allowed = 1.0 - np.concatenate(masks, axis=1, dtype=np.float32)
+    return np.concatenate((obs, allowed), axis=1)
+
+
+def seen(obs: Any, infos: dict[str, Any], branches: Sequence[int]) -> Any:
+    """Return what policies see of a step, and make the final observations in its infos alike.
+
+    An episode's end comes without a mask: there everything counts as allowed. Observations of several sensors, and
+    those of behaviors without branches, stay as they are.
+    """
+    if not branches or not isinstance(obs, np.ndarray) or obs.ndim != 2:
+        return obs
+    if "final_obs" in infos:
+        infos["final_obs"] = with_allowed(infos["final_obs"], None, branches)
+    return with_allowed(obs, infos.get("action_mask"), branches)
