@@ -11,6 +11,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from trainers.actors import ActionShape, Actor
 from trainers.algorithms import ALGORITHMS
 from trainers.checkpoint import load_checkpoint
@@ -23,6 +25,7 @@ from trainers.files import write_atomically
 from trainers.run_folder import RunFolder
 from trainers.settings import RunSettings
 from unity_env.sim.role import Role, find_role
+from unity_env.spaces import Component
 
 SCHEMA_VERSION = 1
 
@@ -93,10 +96,14 @@ def best_checkpoint(folder: RunFolder, name: str) -> Path:
 
 def _rebuild_actor(state: dict[str, Any], settings: RunSettings, name: str) -> Actor:
     behavior = settings.behaviors[name]
-    shape = ActionShape(state["actions"]["continuous"], tuple(state["actions"]["branches"]))
-    actor = ALGORITHMS[behavior.trainer_type].make_actor(state["obs_size"], shape, behavior.network_settings)
+    make_actor = ALGORITHMS[behavior.trainer_type].make_actor
+    actor = make_actor(state["obs_size"], _shape(state), behavior.network_settings)
     actor.load_state_dict(state["algorithm"]["actor"])
     return actor.eval()
+
+
+def _shape(state: dict[str, Any]) -> ActionShape:
+    return ActionShape(state["actions"]["continuous"], tuple(state["actions"]["branches"]))
 
 
 def _replace_folder(made: Path, target: Path) -> None:
@@ -144,7 +151,7 @@ def _actor_card(
     card: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "behavior": name,
-        "onnx": {"opset": OPSET, "input": "obs_0", "output": "deterministic_continuous_actions", "memory_size": 0},
+        "onnx": {"opset": OPSET, **_tensors(_shape(state)), "memory_size": 0},
     }
     task_name = settings.env_settings.sim_task or settings.env_settings.task
     if task_name is not None:
@@ -167,6 +174,17 @@ def _actor_card(
     return card
 
 
+def _tensors(shape: ActionShape) -> dict[str, Any]:
+    """Name the network's input and its deterministic outputs; in `masks`, 1 allows a choice."""
+    tensors: dict[str, Any] = {"input": "obs_0"}
+    if shape.continuous:
+        tensors["output"] = "deterministic_continuous_actions"
+    if shape.branches:
+        tensors |= {"masks": "action_masks", "discrete_output": "deterministic_discrete_actions"}
+        tensors["branches"] = list(shape.branches)
+    return tensors
+
+
 def _interface(role: Role) -> dict[str, Any]:
     """Return what a robot's program must feed in and what it gets back, in order."""
     robot = role.robot
@@ -175,12 +193,19 @@ def _interface(role: Role) -> dict[str, Any]:
         "task": role.task_name,
         "control_period_s": robot.control.period_s,
         "observation": [asdict(part) for part in role.sensors["observation"]],
-        "action": [
-            asdict(part)
-            | {"scale_to_si": robot.action_scale(part.name).tolist(), "si_unit": robot.action[part.name].si_unit}
-            for part in role.action
-        ],
+        "action": [_command(role, part) for part in role.action],
     }
+
+
+def _command(role: Role, part: Component) -> dict[str, Any]:
+    """Return what an action means: its scale to SI units or, of a choice, the values in SI units to choose from."""
+    robot = role.robot
+    described = robot.action[part.name]
+    about: dict[str, Any] = asdict(part) | {"si_unit": described.si_unit}
+    if described.choices is None or described.commands is None:
+        return about | {"scale_to_si": robot.action_scale(part.name).tolist()}
+    values = np.array(described.choices) * robot.action_scale(described.commands)
+    return about | {"commands": described.commands, "choices_in_si": values.tolist()}
 
 
 def _sha256(path: Path) -> str:
