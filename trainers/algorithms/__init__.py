@@ -1,10 +1,16 @@
 """The algorithms, by their `trainer_type`."""
 
 from trainers.algorithms.algorithm import Algorithm, Step
+from trainers.algorithms.ddpg import Ddpg
 from trainers.algorithms.ppo import Ppo
+from trainers.algorithms.sac import Sac
+from trainers.algorithms.td3 import Td3
 
 ALGORITHMS: dict[str, type[Algorithm]] = {
     "ppo": Ppo,
+    "ddpg": Ddpg,
+    "td3": Td3,
+    "sac": Sac,
 }
 
 __all__ = ["ALGORITHMS", "Algorithm", "Step"]

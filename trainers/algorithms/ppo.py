@@ -11,6 +11,7 @@ from trainers.algorithms.algorithm import Algorithm, Metrics, Step
 from trainers.algorithms.cost_control import CostControl
 from trainers.gae import gae
 from trainers.heads import advantage_shares, heads_of
+from trainers.hyperparameters import PpoHyperparameters
 from trainers.intrinsic import IntrinsicRewards
 from trainers.networks import Critic
 from trainers.rollout import Rollout
@@ -39,6 +40,7 @@ class Ppo(Algorithm):
     ) -> None:
         action_size = shape.continuous
         self.settings = settings
+        assert isinstance(settings.hyperparameters, PpoHyperparameters)
         self.hyper = settings.hyperparameters
         self.heads = heads_of(settings)
         self.device = device
