@@ -25,7 +25,7 @@ REWARDS = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
-    parser.add_argument("--steps", type=int, default=500_000, help="of each training")
+    parser.add_argument("--steps", type=int, default=300_000, help="of each training")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
     arguments = parser.parse_args()
     result: dict[str, list[dict[str, Any]]] = {name: [] for name in REWARDS}

@@ -1,7 +1,8 @@
 """Environment steps per second: UnityVectorEnv with its reward, beside bare `mujoco.batch.Batch.step`.
 
 Both run the same model with the same substeps and the same random actions, in one process, and take turns of
-ten steps; the ratio is what counts, since absolute rates drift with the machine.
+ten steps, each from the states that the environment is in; the ratio is what counts, since absolute rates drift with
+the machine.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from trainers.world import make_env
 from unity_env.sim.env import SimEnv
 from unity_env.sim.role import shared_control
 from unity_env.spaces import action_tuple
+from unity_env.vector_env import UnityVectorEnv
 
 SLICE = 10  # steps, some 50 ms: a machine's speed drifts within a second
 
@@ -27,8 +29,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--config", default="arm_reach_ppo", help="a config whose env_path is sim:<task>")
     parser.add_argument("--rows", type=int, nargs="+", default=[64, 256])
-    parser.add_argument("--steps", type=int, default=100, help="steps of an episode of bare physics, a multiple of 10")
-    parser.add_argument("--turns", type=int, default=31, help="such episodes")
+    parser.add_argument("--steps", type=int, default=100, help="steps of a turn, a multiple of 10")
+    parser.add_argument("--turns", type=int, default=31, help="how many; the first one is not counted")
     parser.add_argument("--json", type=Path, help="also write the table to this file")
     arguments = parser.parse_args()
     table = [measure(arguments.config, rows, arguments.steps, arguments.turns) for rows in arguments.rows]
@@ -53,6 +55,9 @@ def measure(config: str, rows: int, steps: int, turns: int) -> dict[str, float]:
     control = bare_sim.task.batch.bind("ctrl")
     clock, _ = shared_control(bare_sim.task.roles)
     env.reset(seed=0)
+    assert isinstance(env.env, UnityVectorEnv)
+    assert isinstance(env.env.env, SimEnv)
+    sim = env.env.env
 
     def with_env(turn: int) -> None:
         env.step(actions[turn % 100])
@@ -62,9 +67,9 @@ def measure(config: str, rows: int, steps: int, turns: int) -> dict[str, float]:
         bare_sim.task.batch.step(nstep=clock.substeps)
 
     def turn_of_both() -> tuple[float, float]:
-        bare_sim.reset()  # as the environment's episodes begin anew: arms at their limits would be another load
         seconds = np.zeros(2)
         for start in range(0, steps, SLICE):
+            bare_sim.load_state_dict(sim.state_dict())  # arms at their limits, say, are another load than arms at rest
             part = range(start, start + SLICE)
             seconds += time_steps(bare, part), time_steps(with_env, part)
         return rows * steps / seconds[0], rows * steps / seconds[1]

@@ -1,6 +1,7 @@
 """Scores the transitions of a vector environment's rows, step by step."""
 
 from collections import deque
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -21,14 +22,16 @@ class RewardScorer:
         reward: the reward function.
         rows: N.
         scale: factor on the total (ML-Agents' `strength`); the breakdown is logged without it.
+        beside: names of signals that its transitions have beside those that the reward reads.
 
     Attributes:
         log: per-term sums.
         step: transitions scored, which schedules of weights follow.
     """
 
-    def __init__(self, reward: Reward, rows: int, scale: float = 1.0) -> None:
+    def __init__(self, reward: Reward, rows: int, scale: float = 1.0, beside: Collection[str] = ()) -> None:
         self.reward = reward
+        self._names = reward.signals.union(beside)
         self.scale = scale
         self.log = TermLog(reward.labels, rows, reward.counted)
         self.step = 0
@@ -47,7 +50,7 @@ class RewardScorer:
         """Return the reward of a step, (N,), and add the breakdown to its infos.
 
         Adds `infos["reward_terms"]` (term name -> (N,), weighted, probes included), `infos["costs"]` (cost name ->
-        (N,)) and `infos["env_reward"]`.
+        (N,)), `infos["transition"]`, what they were computed from, and `infos["env_reward"]`.
 
         Args:
             actions: what was sent, where infos do not tell what led to the transition.
@@ -83,6 +86,7 @@ class RewardScorer:
         self._previous_action = np.where(done[:, None], 0.0, action) if done.any() else action
         infos["reward_terms"] = dict(zip(self.reward.names, breakdown, strict=True))
         infos["costs"] = self._costs(transition, valid)
+        infos["transition"] = transition
         infos["env_reward"] = env_rew
         scaled: Array = self.scale * total
         return scaled
@@ -145,9 +149,7 @@ class RewardScorer:
         return {cost.name: value for cost, value in zip(self.reward.costs, values, strict=True)}
 
     def _used(self, infos: dict[str, Any]) -> Signals:
-        if not self.reward.signals:
-            return {}
-        return {name: infos["signals"][name] for name in self.reward.signals}
+        return {name: infos["signals"][name] for name in self._names} if self._names else {}
 
 
 def _with_finals(signals: Signals, infos: dict[str, Any], done: Array) -> Signals:

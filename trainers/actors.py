@@ -13,6 +13,7 @@ from trainers.networks import Encoder, orthogonal
 from trainers.settings import NetworkSettings
 
 ACTION_LIMIT = 3.0
+LOG_STD_RANGE = (-20.0, 2.0)  # as in the implementation of Haarnoja et al.
 
 ActionKind = Literal["continuous", "discrete", "hybrid"]
 
@@ -176,6 +177,62 @@ def gaussian_log_prob(mean: Tensor, log_std: Tensor, act: Tensor) -> Tensor:
 def gaussian_entropy(log_std: Tensor) -> Tensor:
     """Return the sum of log std + (1 + log 2 pi) / 2, in nats, ()."""
     return (log_std + 0.5 * (1.0 + math.log(2.0 * math.pi))).sum()
+
+
+class TanhActor(Actor):
+    """mu(s) = tanh(...): a deterministic policy (Silver et al. 2014); its exploration is not its own."""
+
+    def __init__(self, obs_size: int, shape: ActionShape, settings: NetworkSettings) -> None:
+        super().__init__(obs_size, shape, settings)
+        self.mean = orthogonal(self.encoder.output_size, shape.continuous, 0.01)
+
+    def forward(self, obs: Tensor) -> Tensor:
+        """Return mu(s), (B, A)."""
+        return torch.tanh(self.mean(self.encoder(obs)))
+
+    def action(self, obs: Tensor) -> Tensor:
+        """Return mu(s)."""
+        act: Tensor = self(obs)
+        return act
+
+    def random_action(self, obs: Tensor) -> Tensor:
+        """Return mu(s), which knows no randomness."""
+        return self.action(obs)
+
+
+class SquashedGaussianActor(Actor):
+    """pi(a|s): a = tanh(u), u ~ N(mean(s), diag(std(s)^2)) (Haarnoja et al. 2018, arXiv 1812.05905, appendix C)."""
+
+    def __init__(self, obs_size: int, shape: ActionShape, settings: NetworkSettings) -> None:
+        super().__init__(obs_size, shape, settings)
+        self.mean = orthogonal(self.encoder.output_size, shape.continuous, 0.01)
+        self.log_std = orthogonal(self.encoder.output_size, shape.continuous, 0.01)
+
+    def forward(self, obs: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the mean of u and the logarithm of its standard deviation, (B, A) each."""
+        features = self.encoder(obs)
+        return self.mean(features), self.log_std(features).clamp(*LOG_STD_RANGE)
+
+    def action(self, obs: Tensor) -> Tensor:
+        """Return the mean of u as the robot gets it."""
+        mean, _ = self(obs)
+        return torch.tanh(mean)
+
+    def random_action(self, obs: Tensor) -> Tensor:
+        """Return a sample."""
+        mean, log_std = self(obs)
+        return torch.tanh(mean + torch.randn_like(mean) * log_std.exp())
+
+    def sample(self, obs: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Draw actions from standard normal noise (B, A); returns them, (B, A), and log pi(a|s), (B,).
+
+        Equation 26, with log(1 - tanh(u)^2) = 2 (log 2 - u - softplus(-2 u)), which no u overflows.
+        """
+        mean, log_std = self(obs)
+        before = torch.addcmul(mean, noise, log_std.exp())
+        gaussian = -0.5 * (noise.square() + math.log(2.0 * math.pi)) - log_std
+        squash = 2.0 * (math.log(2.0) - before - nn.functional.softplus(-2.0 * before))
+        return torch.tanh(before), (gaussian - squash).sum(dim=-1)
 
 
 def to_env(act: Tensor) -> Tensor:

@@ -35,6 +35,7 @@ class BehaviorTrainer:
     Attributes:
         step: transitions observed, over all rows.
         finished: whether max_steps are done; the behavior then acts on and learns no more.
+        lost: what of an earlier run's experience could not be taken over, and why; nothing where all was.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class BehaviorTrainer:
         self.folder, self.display = folder, display
         self.step = 0
         self.finished = False
+        self.lost = ""
         self._scorer = scorer
         self._rows = rows
         self._heads = heads_of(settings)
@@ -88,7 +90,8 @@ class BehaviorTrainer:
             return None
         head_rew = head_rewards(self._heads, rew, infos)
         final_obs, valid = infos.get("final_obs"), infos["valid"]
-        self.algorithm.observe(Step(rew, terminated, truncated, self._obs, final_obs, valid, head_rew))
+        transition = infos["transition"]
+        self.algorithm.observe(Step(rew, terminated, truncated, self._obs, final_obs, valid, head_rew, transition))
         self.step += int(infos["valid"].sum())
         return self._episodes.add(rew, terminated, truncated, infos)
 
@@ -142,7 +145,8 @@ class BehaviorTrainer:
         Raises:
             RunError: the disk refuses.
         """
-        path = self.folder.save(self.name, self.state_dict() | dict(state), self.step, self.settings.keep_checkpoints)
+        own, replay = self.state_dict() | dict(state), self.algorithm.replay_state()
+        path = self.folder.save(self.name, own, replay, self.step, self.settings.keep_checkpoints)
         write_atomically(path.with_suffix(".onnx"), lambda file: write_unity_onnx(self.algorithm.actor, file))
         self.display.checkpoint(self.name, self.step, path)
         return {"step": self.step, "checkpoint": path.name}
@@ -166,6 +170,7 @@ class BehaviorTrainer:
         self.finished = self.step >= self.settings.max_steps
         self._restored_metrics = state["metrics"]
         self.algorithm.load_state_dict(state["algorithm"])
+        self.lost = self.algorithm.load_replay_state(state.get("replay"))
         self._scorer.continue_from(self.step, as_arrays(state["reward"]))
 
     def fits(self, state: Mapping[str, Any]) -> bool:

@@ -104,7 +104,7 @@ def evaluate(
         check_video(video)
     results = evaluate_run(folder, episodes, seed)
     if as_json:
-        measured = {name: result.summary() for name, result in results.items()}
+        measured = {name: result.summary() | {"intervals": result.intervals()} for name, result in results.items()}
         print(json.dumps({"episodes": _episodes_of(results), "seed": seed, "behaviors": measured}))
     else:
         _print_evaluations(Console(highlight=False), results, f"seed {seed}")
@@ -264,12 +264,22 @@ def _print_evaluations(console: Console, results: Mapping[str, Any], which: str)
     table = Table("measure")
     for name in results:
         table.add_column(name, justify="right")
-    summaries = [result.summary() for result in results.values()]
-    for measure in dict.fromkeys(key for summary in summaries for key in summary):
-        form = ".1%" if measure.endswith("success") else ".4g" if measure.startswith("cost/") else ".2f"
-        cells = (f"{summary[measure]:{form}}" if measure in summary else "-" for summary in summaries)
-        table.add_row(measure.replace("_", " "), *cells)
+    known = [(result.summary(), result.intervals()) for result in results.values()]
+    for measure in dict.fromkeys(key for summary, _ in known for key in summary):
+        table.add_row(measure.replace("_", " "), *(_cell(measure, *of) for of in known))
     console.print(table)
+    console.print("[dim]in parentheses: 95% bootstrap confidence intervals[/]")
+
+
+def _cell(measure: str, summary: Mapping[str, float], intervals: Mapping[str, tuple[float, float]]) -> str:
+    if measure not in summary:
+        return "-"
+    form = ".1%" if measure.endswith("success") else ".4g" if measure.startswith("cost/") else ".2f"
+    text = f"{summary[measure]:{form}}"
+    if measure not in intervals:
+        return text
+    low, high = intervals[measure]
+    return f"{text} ({low:{form}} .. {high:{form}})"
 
 
 def _episodes_of(results: Mapping[str, Any]) -> int:

@@ -14,6 +14,8 @@ from unity_env.agent_rows import StepResult
 from unity_env.vector_env import SILENT_STEPS
 
 Array = np.ndarray
+CONFIDENCE = 0.95
+_RESAMPLES = 10_000
 Policy = Callable[[Array], Any]
 
 
@@ -76,6 +78,32 @@ class Evaluation:
         known = {name: value for name, value in means.items() if value is not None}
         known |= {"return": float(self.returns.mean()), "length": float(self.lengths.mean())}
         return known | {f"cost/{name}": cost.mean for name, cost in self.costs.items()}
+
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """Return 95% bootstrap confidence intervals of the means of success, return and length."""
+        measured = {
+            "success": self.successes,
+            "joint_success": self.joint_successes,
+            "return": self.returns,
+            "length": self.lengths,
+        }
+        return {name: bootstrap_interval(values) for name, values in measured.items() if values is not None}
+
+
+def bootstrap_interval(values: Array, confidence: float = CONFIDENCE, seed: int = 0) -> tuple[float, float]:
+    """Return the percentile bootstrap interval of a mean (Efron & Tibshirani 1993, chapter 13).
+
+    Where all values are the same, so are its ends: what was never seen cannot be drawn again.
+
+    Args:
+        values: (n,), at least one.
+        confidence: that the interval holds the mean of the population.
+        seed: of the 10,000 resamples.
+    """
+    drawn = np.random.default_rng(seed).choice(values, (_RESAMPLES, len(values)))
+    tail = (1.0 - confidence) / 2.0
+    low, high = np.quantile(drawn.mean(axis=1), (tail, 1.0 - tail)).tolist()
+    return low, high
 
 
 class _Tally:

@@ -3,7 +3,7 @@
 Knobs keep ML-Agents' names here; docstrings give the literature's.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -54,12 +54,158 @@ class PpoHyperparameters(Settings):
         return {"beta_schedule": schedule, "epsilon_schedule": schedule} | given
 
     @model_validator(mode="after")
-    def _batch_fits_buffer(self) -> "PpoHyperparameters":
+    def _batch_fits_buffer(self) -> Self:
         if self.batch_size > self.buffer_size:
             raise ValueError(f"batch_size {self.batch_size} is larger than buffer_size {self.buffer_size}")
         return self
 
 
-TrainerType = Literal["ppo"]
-Hyperparameters = PpoHyperparameters
-HYPERPARAMETERS: dict[str, type[Hyperparameters]] = {"ppo": PpoHyperparameters}
+class HindsightSettings(Settings):
+    """Hindsight experience replay (Andrychowicz et al. 2017, arXiv 1707.01495), for tasks with a described goal.
+
+    Attributes:
+        strategy: of section 4.5: the new goal is what is achieved in a `future` step of the same episode, or in the
+            `final` one.
+        goals: k of section 4.5: k of k + 1 sampled transitions get a new goal.
+    """
+
+    strategy: Literal["future", "final"] = "future"
+    goals: PositiveInt = 4
+
+
+class OffPolicyHyperparameters(Settings):
+    """What all learners from a replay buffer have in common.
+
+    Attributes:
+        batch_size: minibatch, transitions.
+        buffer_size: transitions kept, of all rows together.
+        buffer_init_steps: transitions of uniformly random actions before anything is learned.
+        tau: the target networks' share of the learned ones after each gradient step.
+        steps_per_update: transitions, of all rows together, for one gradient step.
+        save_replay_buffer: the newest checkpoint holds the buffer, so that --resume is exact; false in ML-Agents.
+        reward_signal_steps_per_update: of ML-Agents' learned reward signals, which these trainers have none of.
+        reward_signal_num_update: the same, in ML-Agents' documentation.
+        hindsight: relabel transitions with goals that were reached; null does not.
+    """
+
+    batch_size: Annotated[PositiveInt, Field(le=MAX_SAMPLES)] = 128
+    buffer_size: Annotated[PositiveInt, Field(le=MAX_SAMPLES)] = 50_000
+    buffer_init_steps: Annotated[int, Field(ge=0)] = 0
+    learning_rate: PositiveFloat = 3e-4
+    learning_rate_schedule: Schedule = "constant"
+    tau: Annotated[float, Field(gt=0, le=1)] = 0.005
+    steps_per_update: PositiveFloat = 1.0
+    save_replay_buffer: bool = True
+    reward_signal_steps_per_update: PositiveFloat | None = None
+    reward_signal_num_update: PositiveFloat | None = None
+    hindsight: HindsightSettings | None = None
+
+    @model_validator(mode="after")
+    def _buffer_is_large_enough(self) -> Self:
+        for name, wanted in (("batch_size", self.batch_size), ("buffer_init_steps", self.buffer_init_steps)):
+            if wanted > self.buffer_size:
+                raise ValueError(f"{name} {wanted} is larger than buffer_size {self.buffer_size}")
+        return self
+
+
+class NoiseSettings(Settings):
+    """Noise that a deterministic policy explores with.
+
+    Attributes:
+        type: drawn anew in every step, or a process that remembers.
+        std: standard deviation of what is drawn in a step; actions reach from -1 to 1.
+        theta: how much of it an Ornstein-Uhlenbeck process forgets in a step.
+    """
+
+    type: Literal["gaussian", "ornstein_uhlenbeck"] = "gaussian"
+    std: NonNegativeFloat = 0.1
+    theta: Annotated[float, Field(gt=0, le=1)] = 0.15
+
+
+class DdpgHyperparameters(OffPolicyHyperparameters):
+    """Deep deterministic policy gradient (Lillicrap et al. 2015, arXiv 1509.02971)."""
+
+    noise: NoiseSettings = NoiseSettings()
+
+
+class Td3Hyperparameters(DdpgHyperparameters):
+    """Twin delayed DDPG (Fujimoto et al. 2018, arXiv 1802.09477).
+
+    Attributes:
+        policy_delay: d of algorithm 1: gradient steps of the critics for one of the actor.
+        target_noise_std: sigma tilde, of the noise on the target policy's actions.
+        target_noise_clip: c, the most of it.
+    """
+
+    policy_delay: PositiveInt = 2
+    target_noise_std: NonNegativeFloat = 0.2
+    target_noise_clip: NonNegativeFloat = 0.5
+
+
+class SacHyperparameters(OffPolicyHyperparameters):
+    """Soft actor-critic (Haarnoja et al. 2018, arXiv 1812.05905).
+
+    Attributes:
+        init_entcoef: alpha to begin with, the factor of the entropy; it is then learned.
+    """
+
+    init_entcoef: PositiveFloat = 1.0
+
+
+class PrioritySettings(Settings):
+    """Prioritised replay (Schaul et al. 2016, arXiv 1511.05952), the proportional variant.
+
+    Attributes:
+        alpha: how much priority counts, eq. 1; 0 samples uniformly.
+        beta: exponent of the importance weights to begin with, section 3.4; at the end of training it is 1.
+    """
+
+    alpha: Fraction = 0.6
+    beta: Fraction = 0.4
+
+
+class DqnHyperparameters(OffPolicyHyperparameters):
+    """Deep Q-network (Mnih et al. 2015, doi 10.1038/nature14236); dueling is one of the network_settings.
+
+    Attributes:
+        tau: the target network's share of the learned one whenever it follows; 1 copies.
+        target_update_interval: C of algorithm 1, gradient steps for which the target network is frozen.
+        exploration_initial_eps: epsilon, the share of random actions, to begin with.
+        exploration_final_eps: epsilon to end with.
+        exploration_fraction: share of max_steps in which epsilon falls.
+        loss: `huber` clips the error of an action value to [-1, 1], as in the paper; or half its `square`.
+        max_grad_norm: the gradient's norm is clipped to this; null leaves it.
+        double: the learned network chooses the action that the target network values (van Hasselt et al. 2015).
+        n_step: rewards that are summed before the value of what follows is taken (Sutton 1988).
+        prioritized: sample what was surprising more often; null samples uniformly.
+    """
+
+    tau: Annotated[float, Field(gt=0, le=1)] = 1.0
+    target_update_interval: PositiveInt = 1000
+    exploration_initial_eps: Fraction = 1.0
+    exploration_final_eps: Fraction = 0.05
+    exploration_fraction: Annotated[float, Field(gt=0, le=1)] = 0.2
+    loss: Literal["huber", "square"] = "huber"
+    max_grad_norm: PositiveFloat | None = 10.0
+    double: bool = False
+    n_step: Annotated[PositiveInt, Field(le=1000)] = 1
+    prioritized: PrioritySettings | None = None
+
+    @model_validator(mode="after")
+    def _one_goal_at_a_time(self) -> Self:
+        if self.hindsight is not None and self.n_step > 1:
+            raise ValueError(f"hindsight relabels single transitions: n_step has to be 1, not {self.n_step}")
+        return self
+
+
+TrainerType = Literal["ppo", "dqn", "ddpg", "td3", "sac"]
+Hyperparameters = (
+    PpoHyperparameters | DqnHyperparameters | DdpgHyperparameters | Td3Hyperparameters | SacHyperparameters
+)
+HYPERPARAMETERS: dict[str, type[Hyperparameters]] = {
+    "ppo": PpoHyperparameters,
+    "dqn": DqnHyperparameters,
+    "ddpg": DdpgHyperparameters,
+    "td3": Td3Hyperparameters,
+    "sac": SacHyperparameters,
+}

@@ -88,8 +88,10 @@ class RunFolder:
     def _has_results(self) -> bool:
         return self.root.is_dir() and any(child.name != "run_logs" for child in self.root.iterdir())
 
-    def save(self, behavior: str, state: dict[str, Any], step: int, keep: int) -> Path:
+    def save(self, behavior: str, state: dict[str, Any], replay: dict[str, Any] | None, step: int, keep: int) -> Path:
         """Write a numbered checkpoint, make it the newest, and drop all but the last `keep`.
+
+        The newest one holds the replay buffer, too, in the same file: whatever a crash leaves, it fits the networks.
 
         Raises:
             RunError: the disk refuses; the older checkpoints are untouched.
@@ -98,7 +100,7 @@ class RunFolder:
         numbered = folder / f"{behavior}-{step}.pt"
         try:
             save_checkpoint(numbered, state)
-            save_checkpoint(self.checkpoint(behavior), state)
+            save_checkpoint(self.checkpoint(behavior), state if replay is None else {**state, "replay": replay})
         except OSError as error:
             raise RunError(f"checkpoint of step {step}: {_why(error)}; those written before are kept") from None
         for old in _numbers(folder, behavior)[:-keep]:

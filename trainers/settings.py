@@ -3,13 +3,13 @@
 Knobs keep ML-Agents' names here; docstrings give the literature's.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from reward_shaping.fields import Fraction
 from reward_shaping.settings import RewardSettings
-from trainers.hyperparameters import HYPERPARAMETERS, Hyperparameters, TrainerType
+from trainers.hyperparameters import HYPERPARAMETERS, Hyperparameters, OffPolicyHyperparameters, TrainerType
 from unity_env.settings import (
     MAX_SEED,
     EngineSettings,
@@ -45,6 +45,7 @@ class NetworkSettings(Settings):
     Attributes:
         normalize: standardise observations by running statistics.
         activation: of the hidden layers; ML-Agents knows swish only.
+        dueling: dqn's action values are a state's value and the choices' advantages (Wang et al. 2016).
     """
 
     normalize: bool = False
@@ -55,6 +56,7 @@ class NetworkSettings(Settings):
     goal_conditioning_type: Literal["hyper", "none"] = "hyper"
     deterministic: bool = False
     activation: Literal["swish", "relu", "leaky_relu", "tanh", "elu"] = "swish"
+    dueling: bool = False
 
 
 class ExtrinsicSettings(Settings):
@@ -174,6 +176,18 @@ class BehaviorSettings(Settings):
             )
         return value
 
+    @model_validator(mode="after")
+    def _steps_are_left_to_learn(self) -> Self:
+        hyper = self.hyperparameters
+        if isinstance(hyper, OffPolicyHyperparameters):
+            first = hyper.buffer_init_steps + hyper.steps_per_update
+            if first > self.max_steps:
+                raise ValueError(
+                    f"max_steps {self.max_steps} ends before anything is learned, which begins after "
+                    f"buffer_init_steps + steps_per_update = {first:g}"
+                )
+        return self
+
     @property
     def save_every(self) -> int:
         """Steps between checkpoints, `even_checkpoints` taken into account."""
@@ -227,11 +241,17 @@ class TorchSettings(Settings):
 
 def without_effect(behavior: BehaviorSettings) -> list[str]:
     """Return a line for everything that ML-Agents knows, was given, and changes nothing."""
-    lines = []
+    lines = [
+        f"hyperparameters.{key} has no effect: {behavior.trainer_type} learns no reward signal"
+        for key in ("reward_signal_steps_per_update", "reward_signal_num_update")
+        if getattr(behavior.hyperparameters, key, None) is not None
+    ]
     if behavior.threaded:
         lines.append("threaded: true has no effect in this version")
     if behavior.network_settings.deterministic:
         lines.append("network_settings.deterministic: true has no effect: training explores, evaluation does not")
+    if behavior.network_settings.dueling and behavior.trainer_type != "dqn":
+        lines.append(f"network_settings.dueling: true has no effect: {behavior.trainer_type} learns no action values")
     if behavior.reward_signals.extrinsic.strength == 0.0:
         lines.append("reward_signals.extrinsic has strength 0: the task's own reward has no effect")
     return lines

@@ -9,6 +9,7 @@ import torch
 
 from trainers.actors import ActionShape
 from trainers.algorithms import ALGORITHMS, Algorithm
+from trainers.algorithms.off_policy import OffPolicy
 from trainers.behavior import BehaviorTrainer
 from trainers.checkpoint import load_checkpoint
 from trainers.config import dump_settings
@@ -18,6 +19,7 @@ from trainers.evaluate import Evaluation, evaluate_world
 from trainers.export.bundle import Export, best_checkpoint, export_actor
 from trainers.files import write_text
 from trainers.heads import heads_of
+from trainers.hindsight import make_hindsight
 from trainers.loop import Evaluate, TrainingLoop
 from trainers.resume import changed_settings, initial_checkpoint, initialize, load_resumed, restore
 from trainers.run_folder import RunFolder
@@ -60,6 +62,7 @@ def train(settings: RunSettings, document: Document, display: Display) -> Traine
     with ExitStack() as worlds, run_errors(settings, document):
         world = worlds.enter_context(closing(make_world(settings, document)))
         algorithms = {name: make_algorithm(world.rows[name], settings, name, document) for name in names}
+        _use_hindsight(algorithms, settings, world, document)
         evaluate_on = _evaluator(settings, document, algorithms, worlds)
         resumed = load_resumed(folder, settings, document) if chosen.resume else None
         _initialize(algorithms, settings, document)
@@ -76,9 +79,11 @@ def train(settings: RunSettings, document: Document, display: Display) -> Traine
         else:
             exact = restore(loop, resumed, settings.env_settings.seed, folder)
             what = "simulation included" if exact else "networks and optimiser; the episodes start anew"
-            display.note(f"resumed at step {loop.step:,}: {'bit-exactly, ' if exact and not changed else ''}{what}")
-            for line in changed:
-                display.note(f"  changed: {line}")
+            lost = [f"{name}: {trainer.lost}" for name, trainer in trainers.items() if trainer.lost]
+            bits = "bit-exactly, " if exact and not changed and not lost else ""
+            display.note(f"resumed at step {loop.step:,}: {bits}{what}")
+            for line in (*lost, *(f"changed: {line}" for line in changed)):
+                display.note(f"  {line}")
         for start in curricula.present():
             display.lesson(loop.step, str(start))
         display.start({name: (trainers[name].step, settings.behaviors[name].max_steps) for name in names})
@@ -162,6 +167,17 @@ def _initialize(algorithms: Mapping[str, Algorithm], settings: RunSettings, docu
         if settings.checkpoint_settings.initialize_from or behavior.init_path:
             source = initial_checkpoint(settings, name, behavior)
             initialize(algorithms[name], source, name, behavior, document)
+
+
+def _use_hindsight(
+    algorithms: Mapping[str, Algorithm], settings: RunSettings, world: World, document: Document
+) -> None:
+    """Let learners from a buffer relabel what they sample, where their settings want it."""
+    for name, algorithm in algorithms.items():
+        hindsight = make_hindsight(settings, name, world.scorers[name], document)
+        if hindsight is not None:
+            assert isinstance(algorithm, OffPolicy)
+            algorithm.use_hindsight(hindsight)
 
 
 def _announce(settings: RunSettings, world: World, document: Document, display: Display) -> None:

@@ -11,6 +11,7 @@ from mlagents_envs.exception import UnityException
 from reward_shaping import ENV_REWARD_ONLY, Reward, RewardError, RewardScorer, RewardWrapper
 from trainers.curriculum import check_parameters, check_signals, first_values, last_values
 from trainers.errors import RunError, UserError
+from trainers.hindsight import goal_of
 from trainers.masks import seen
 from trainers.settings import RunSettings
 from trainers.yaml_file import Document
@@ -171,7 +172,8 @@ def make_world(
             world = World(UnityScene(env, layouts, None, signals, names), names)
         for name, agents in world.rows.items():
             reward, strength = _reward(settings, name, agents.signals, layouts[plain[name]], document, evaluation)
-            world.scorers[name] = RewardScorer(reward, agents.num_rows, strength)
+            goal = goal_of(settings, name, reward, document)
+            world.scorers[name] = RewardScorer(reward, agents.num_rows, strength, goal.signals if goal else ())
         return world
     except BaseException:
         env.close()

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tests.helpers import BEHAVIOR, NAME, TINY, changed, write_config
 from trainers.config import CONFIGS_DIR, dump_settings, find_config, load_settings
 from trainers.errors import UserError
+from trainers.hyperparameters import PpoHyperparameters
 from trainers.settings import BehaviorSettings, RunSettings, without_effect
 from trainers.yaml_file import parse_value, parse_yaml
 from unity_env.settings import UniformSampler
@@ -52,6 +53,11 @@ def load(folder: Path, text: str, *overrides: str, **options: Any) -> RunSetting
     return load_settings(path, options, overrides)[0]
 
 
+def ppo_of(behavior: BehaviorSettings) -> PpoHyperparameters:
+    assert isinstance(behavior.hyperparameters, PpoHyperparameters)
+    return behavior.hyperparameters
+
+
 @pytest.mark.parametrize(
     ("text", "value"),
     [("3e-4", 3e-4), ("1E3", 1e3), ("-2e+1", -20.0), (".5e1", 5.0), ("5.e-1", 0.5), ("1e-3", 1e-3), ("3", 3),
@@ -65,7 +71,7 @@ def test_scalars_are_read_as_a_person_means_them(text: str, value: Any) -> None:
 
 def test_an_ml_agents_file_loads_unchanged(tmp_path: Path) -> None:
     ball = load(tmp_path, THREE_D_BALL).behaviors["3DBall"]
-    assert ball.hyperparameters.lambd == 0.99
+    assert ppo_of(ball).lambd == 0.99
     assert ball.hyperparameters.buffer_size == 12000
     assert ball.network_settings.normalize
     assert (ball.time_horizon, ball.summary_freq) == (1000, 12000)
@@ -145,7 +151,7 @@ def test_a_run_is_called_after_its_file_where_nothing_names_it(tmp_path: Path) -
 
 def test_shared_critic_false_is_accepted(tmp_path: Path) -> None:
     text = f"behaviors: {{{NAME}: {{hyperparameters: {{shared_critic: false}}}}}}"
-    assert not load(tmp_path, text).behaviors[NAME].hyperparameters.shared_critic
+    assert not ppo_of(load(tmp_path, text).behaviors[NAME]).shared_critic
 
 
 def test_a_seed_of_minus_one_is_drawn_between_0_and_9999(tmp_path: Path) -> None:
@@ -167,8 +173,8 @@ def test_a_seed_of_minus_one_is_drawn_between_0_and_9999(tmp_path: Path) -> None
 def test_beta_and_epsilon_follow_the_learning_rates_schedule(
     tmp_path: Path, given_keys: str, beta: str, epsilon: str
 ) -> None:
-    hyper = load(tmp_path, f"behaviors: {{{NAME}: {{hyperparameters: {{{given_keys}}}}}}}").behaviors[NAME]
-    assert (hyper.hyperparameters.beta_schedule, hyper.hyperparameters.epsilon_schedule) == (beta, epsilon)
+    hyper = ppo_of(load(tmp_path, f"behaviors: {{{NAME}: {{hyperparameters: {{{given_keys}}}}}}}").behaviors[NAME])
+    assert (hyper.beta_schedule, hyper.epsilon_schedule) == (beta, epsilon)
 
 
 @pytest.mark.parametrize("number", ["5.0e5", "5e5", "500000.0", "500_000"])
@@ -190,7 +196,7 @@ behaviors:
 """
     behaviors = load(tmp_path, text).behaviors
     assert [behaviors[name].max_steps for name in "ABC"] == [7, 8, 7]
-    assert [behaviors[name].hyperparameters.num_epoch for name in "ABC"] == [2, 9, 9]
+    assert [ppo_of(behaviors[name]).num_epoch for name in "ABC"] == [2, 9, 9]
     assert [behaviors[name].hyperparameters.batch_size for name in "ABC"] == [16, 16, 16]
 
 

@@ -3,7 +3,7 @@ import pytest
 
 from tests.fakes import Row, ScriptedRows
 from trainers.errors import RunError
-from trainers.evaluate import Evaluation, MeasuredCost, evaluate
+from trainers.evaluate import Evaluation, MeasuredCost, bootstrap_interval, evaluate
 
 
 def go(reward: float = 1.0, **more: object) -> Row:
@@ -120,3 +120,22 @@ def test_a_summary_tells_what_the_costs_came_to() -> None:
         "length": 1.0,
         "cost/speed": 2.5,
     }
+
+
+def test_a_bootstrap_interval_is_that_of_the_means_own_spread() -> None:
+    values = np.random.default_rng(1).normal(5.0, 2.0, 400)
+    low, high = bootstrap_interval(values)
+    spread = 1.96 * values.std() / np.sqrt(len(values))
+    assert (low, high) == pytest.approx((values.mean() - spread, values.mean() + spread), abs=0.02)
+
+
+def test_95_in_100_intervals_hold_the_true_rate() -> None:
+    rng = np.random.default_rng(2)
+    intervals = [bootstrap_interval(rng.random(100) < 0.7) for _ in range(60)]
+    held = np.mean([low <= 0.7 <= high for low, high in intervals])
+    assert 0.85 <= held <= 1.0
+
+
+def test_intervals_are_told_of_what_was_measured() -> None:
+    measured = Evaluation(np.array([1.0, 3.0]), np.array([5, 5]), None)
+    assert measured.intervals() == {"return": (1.0, 3.0), "length": (5.0, 5.0)}

@@ -1,10 +1,18 @@
 """The algorithms, by their `trainer_type`."""
 
 from trainers.algorithms.algorithm import Algorithm, Step
+from trainers.algorithms.ddpg import Ddpg
+from trainers.algorithms.dqn import Dqn
 from trainers.algorithms.ppo import Ppo
+from trainers.algorithms.sac import Sac
+from trainers.algorithms.td3 import Td3
 
 ALGORITHMS: dict[str, type[Algorithm]] = {
     "ppo": Ppo,
+    "dqn": Dqn,
+    "ddpg": Ddpg,
+    "td3": Td3,
+    "sac": Sac,
 }
 
 __all__ = ["ALGORITHMS", "Algorithm", "Step"]

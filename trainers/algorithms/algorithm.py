@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
+from reward_shaping import Transition
 from trainers.actors import ActionKind, ActionShape, Actor
 from trainers.settings import BehaviorSettings, NetworkSettings
 
@@ -25,6 +26,7 @@ class Step:
         final_obs: likewise, the true last observations in the rows that ended; None where none did.
         valid: (N,) bool, False in rows whose transition goes on: nothing to learn from yet.
         head_rew: (N, K), what is paid into each value head; None where the total, `rew`, is all there is.
+        transition: what the reward was computed from; None where it is not to be computed again.
     """
 
     rew: np.ndarray
@@ -34,6 +36,7 @@ class Step:
     final_obs: np.ndarray | None
     valid: np.ndarray
     head_rew: np.ndarray | None = None
+    transition: Transition | None = None
 
 
 class Algorithm(ABC):
@@ -104,3 +107,11 @@ class Algorithm(ABC):
     @abstractmethod
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue exactly where `state_dict` was taken."""
+
+    def replay_state(self) -> dict[str, Any] | None:
+        """What was lived through and is learned from again: large, so that only the newest checkpoint has it."""
+        return None
+
+    def load_replay_state(self, state: dict[str, Any] | None) -> str:  # noqa: ARG002  # there is none to load
+        """Take over what `replay_state` gave; returns what of it is lost, and why, or nothing."""
+        return ""

@@ -12,6 +12,7 @@ from trainers.algorithms.cost_control import CostControl
 from trainers.choices import make_stochastic_actor
 from trainers.gae import gae
 from trainers.heads import advantage_shares, heads_of
+from trainers.hyperparameters import PpoHyperparameters
 from trainers.intrinsic import IntrinsicRewards
 from trainers.networks import Critic
 from trainers.rollout import Rollout
@@ -40,6 +41,7 @@ class Ppo(Algorithm):
         self, obs_size: int, shape: ActionShape, rows: int, settings: BehaviorSettings, seed: int, device: torch.device
     ) -> None:
         self.settings = settings
+        assert isinstance(settings.hyperparameters, PpoHyperparameters)
         self.hyper = settings.hyperparameters
         self.heads = heads_of(settings)
         self.device = device

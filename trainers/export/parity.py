@@ -42,7 +42,8 @@ def _observations(actor: Actor, rng: np.random.Generator) -> np.ndarray:
     normalizer = actor.encoder.normalizer()
     if normalizer is not None:
         obs = obs * normalizer.var.sqrt().cpu().numpy() + normalizer.mean.cpu().numpy()
-    return obs.astype(np.float32)
+    drawn: np.ndarray = obs.astype(np.float32)
+    return drawn
 
 
 def _masks(shape: ActionShape, rng: np.random.Generator) -> np.ndarray:

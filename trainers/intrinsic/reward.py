@@ -8,6 +8,7 @@ from torch import Tensor
 
 from trainers.actors import ActionShape
 from trainers.heads import Head
+from trainers.hyperparameters import PpoHyperparameters
 from trainers.intrinsic.curiosity import Curiosity
 from trainers.intrinsic.rnd import Rnd
 from trainers.intrinsic.scale import ReturnScale
@@ -127,6 +128,7 @@ class IntrinsicRewards:
             name: IntrinsicReward(name, obs_size, shape, rows, signal, seed, device) for name, signal in wanted.items()
         }
         self._columns = {head.name: column for column, head in enumerate(heads) if head.role == "intrinsic"}
+        assert isinstance(settings.hyperparameters, PpoHyperparameters)
         self._hyper, self._device = settings.hyperparameters, device
         self._obs_size, self._shape = obs_size, shape
 

@@ -1,0 +1,103 @@
+"""Deep deterministic policy gradient (Lillicrap et al. 2015, arXiv 1509.02971)."""
+
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from trainers.action_value import soft_update
+from trainers.actors import ActionShape, TanhActor
+from trainers.algorithms.algorithm import Step
+from trainers.algorithms.off_policy import Batch, OffPolicy, descend
+from trainers.hyperparameters import DdpgHyperparameters
+from trainers.noise import Noise
+from trainers.settings import BehaviorSettings, NetworkSettings
+
+
+class Ddpg(OffPolicy):
+    """Algorithm 1; the critic reads the action together with the observation.
+
+    Args:
+        obs_size: D.
+        shape: of the actions; A of them, continuous.
+        rows: N.
+        settings: of the behavior.
+        seed: of everything random in it.
+        device: where the networks live and learn.
+    """
+
+    critics: ClassVar[int] = 1
+    parts: ClassVar[tuple[str, ...]] = (
+        "actor",
+        "critic",
+        "target_actor",
+        "target_critic",
+        "actor_optimizer",
+        "critic_optimizer",
+    )
+    learned: ClassVar[tuple[str, ...]] = (*parts, "updates")
+
+    def __init__(
+        self, obs_size: int, shape: ActionShape, rows: int, settings: BehaviorSettings, seed: int, device: torch.device
+    ) -> None:
+        super().__init__(obs_size, shape, rows, settings, seed, device)
+        assert isinstance(settings.hyperparameters, DdpgHyperparameters)
+        self.target_actor = self.target_of(self.actor)
+        self.noise = Noise(settings.hyperparameters.noise, rows, shape.continuous)
+
+    @staticmethod
+    def make_actor(obs_size: int, shape: ActionShape, settings: NetworkSettings) -> TanhActor:
+        """Make a deterministic policy."""
+        return TanhActor(obs_size, shape, settings)
+
+    def explore(self, obs: Tensor) -> Tensor:
+        """Return mu(s) + noise; eq. 7."""
+        noise = self.noise.draw(self.generator).to(self.device)
+        return (self.actor.action(obs) + noise).clamp(-1.0, 1.0)
+
+    def observe(self, step: Step) -> None:
+        """Store the transitions; the noise of an episode ends with it."""
+        super().observe(step)
+        self.noise.restart(torch.from_numpy(step.terminated | step.truncated))
+
+    def gradient_step(self, batch: Batch) -> dict[str, Tensor]:
+        """Move critic, actor and targets."""
+        metrics = self.fit_critic(batch, self.target_actor.action(batch.next_obs))
+        return metrics | self.improve_actor(batch)
+
+    def fit_critic(self, batch: Batch, next_act: Tensor) -> dict[str, Tensor]:
+        """Move the critics towards y, the mean of (y - Q_i(s, a))^2 over the batch, summed over i."""
+        target = self.target(batch, next_act)
+        value = self.critic(batch.obs, batch.act)
+        loss = (target - value).square().mean(dim=1).sum()
+        descend(self.critic_optimizer, loss)
+        return {"losses/value_loss": loss, "value/q_mean": value.mean()}
+
+    @torch.no_grad()
+    def target(self, batch: Batch, next_act: Tensor) -> Tensor:
+        """Return y = r + gamma Q'(s', a'), r alone where the task ended; the least Q' where there are two, (B,)."""
+        next_value = self.target_critic(batch.next_obs, next_act).amin(dim=0)
+        target: Tensor = batch.rew + self.gamma * (1.0 - batch.terminated) * next_value
+        return target
+
+    def improve_actor(self, batch: Batch) -> dict[str, Tensor]:
+        """Move the actor up the first critic, -mean Q_1(s, mu(s)), eq. 6; the targets follow both."""
+        loss = -self.critic(batch.obs, self.actor.action(batch.obs))[0].mean()
+        descend(self.actor_optimizer, loss)
+        soft_update(self.target_critic.parameters(), self.critic.parameters(), self.common.tau)
+        soft_update(self.target_actor.parameters(), self.actor.parameters(), self.common.tau)
+        return {"losses/policy_loss": loss}
+
+    def abandon_episodes(self) -> None:
+        """Let episodes under way end with what is stored of them, and the noise with them."""
+        super().abandon_episodes()
+        self.noise.restart()
+
+    def state_dict(self) -> dict[str, Any]:
+        """What all have, and the noise."""
+        return super().state_dict() | {"noise": self.noise.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue exactly where `state_dict` was taken."""
+        super().load_state_dict(state)
+        self.noise.load_state_dict(state["noise"])

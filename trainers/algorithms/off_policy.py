@@ -1,0 +1,231 @@
+"""What learners from a replay buffer have in common: acting, remembering, and how many gradient steps are due."""
+
+import copy
+from abc import abstractmethod
+from collections import defaultdict
+from collections.abc import Mapping
+from itertools import chain
+from typing import Any, ClassVar, NamedTuple, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from trainers.action_value import ActionValue
+from trainers.actors import ActionShape
+from trainers.algorithms.algorithm import Algorithm, Metrics, Step
+from trainers.hindsight import Hindsight
+from trainers.hyperparameters import OffPolicyHyperparameters
+from trainers.replay import Replay
+from trainers.schedules import LEARNING_RATE_FLOOR, scheduled
+from trainers.settings import BehaviorSettings, NetworkSettings
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+class Batch(NamedTuple):
+    """B sampled transitions; next_obs is an ended episode's true last observation.
+
+    Attributes:
+        obs: (B, D).
+        act: (B, A), as the robot got it.
+        rew: (B,).
+        next_obs: (B, D).
+        terminated: (B,), 1 where the task ended: nothing comes after it. A time limit ends no task.
+    """
+
+    obs: Tensor
+    act: Tensor
+    rew: Tensor
+    next_obs: Tensor
+    terminated: Tensor
+
+
+class OffPolicy(Algorithm):
+    """A learner from a replay buffer: a gradient step for every `steps_per_update` transitions.
+
+    All networks see observations through one normaliser, the actor's.
+
+    Attributes:
+        critics: how many networks estimate Q.
+        parts: names of the networks and optimisers, which `learned` holds, too.
+        hindsight: relabels what is sampled; None where nothing does.
+        updates: gradient steps taken.
+    """
+
+    critics: ClassVar[int]
+    parts: ClassVar[tuple[str, ...]]
+
+    def __init__(
+        self, obs_size: int, shape: ActionShape, rows: int, settings: BehaviorSettings, seed: int, device: torch.device
+    ) -> None:
+        assert isinstance(settings.hyperparameters, OffPolicyHyperparameters)
+        self.common, self.device = settings.hyperparameters, device
+        self.gamma = settings.reward_signals.extrinsic.gamma
+        self.generator = torch.Generator().manual_seed(seed)
+        torch.manual_seed(seed)
+        network = settings.network_settings
+        self.actor = self.make_actor(obs_size, shape, network).to(device)
+        self.normalizer = self.actor.encoder.normalizer()
+        self.make_critics(network)
+        self.hindsight: Hindsight | None = None
+        seen = obs_size + shape.choices
+        sizes = {"obs": seen, "act": shape.size, "rew": 1, "next_obs": seen, "terminated": 1}
+        self.replay = self.make_replay(rows, sizes, seed)
+        self.updates = 0
+        self._owed = 0.0  # gradient steps
+        self._act = torch.zeros(rows, shape.size)
+
+    def make_critics(self, network: NetworkSettings) -> None:
+        """Make the networks beside the actor, and the optimisers."""
+        actor = self.actor
+        critic = ActionValue(actor.obs_size, actor.shape.continuous, network, self.critics, self.normalizer)
+        self.critic = critic.to(self.device)
+        self.target_critic = self.target_of(self.critic)
+        self.actor_optimizer = self.adam(self.actor)
+        self.critic_optimizer = self.adam(self.critic)
+
+    def make_replay(self, rows: int, sizes: Mapping[str, int], seed: int) -> Replay:
+        """Make the buffer, which is sampled uniformly."""
+        return Replay(self.common.buffer_size, rows, sizes, seed)
+
+    def use_hindsight(self, hindsight: Hindsight) -> None:
+        """Relabel what is sampled from here on, and remember what that needs; before anything is observed."""
+        self.hindsight = hindsight
+        self.replay = self.replay.with_columns(hindsight.sizes)
+
+    @abstractmethod
+    def explore(self, obs: Tensor) -> Tensor:
+        """Return the policy's actions for (N, D) observations with exploration, (N, A) in [-1, 1]."""
+
+    def random_action(self, obs: Tensor) -> Tensor:  # noqa: ARG002  # numbers know no masks
+        """Return uniformly random actions, (N, A)."""
+        return 2.0 * torch.rand(self._act.shape, generator=self.generator) - 1.0
+
+    @abstractmethod
+    def gradient_step(self, batch: Any) -> dict[str, Tensor]:
+        """Move the networks by one minibatch of `draw_batch`; returns what is to be logged, each ()."""
+
+    @torch.no_grad()
+    def act(self, obs: np.ndarray, requesting: np.ndarray) -> Any:
+        """Explore; at random as long as nothing was learned and the buffer is being filled."""
+        self._obs = obs
+        if self.updates == 0 and self._filling:
+            act = self.random_action(torch.from_numpy(obs))
+        else:
+            act = self.explore(torch.from_numpy(obs).to(self.device)).cpu()
+        if not requesting.all():
+            act = torch.where(torch.from_numpy(requesting)[:, None], act, self._act)
+        self._act = act
+        return self.actor.shape.for_env(act)
+
+    @torch.no_grad()
+    def act_deterministic(self, obs: np.ndarray) -> Any:
+        """Take the policy's best action."""
+        return self.actor.shape.for_env(self.actor.action(torch.from_numpy(obs).to(self.device)).cpu())
+
+    def observe(self, step: Step) -> None:
+        """Store the transitions, and let the normaliser see where they began."""
+        done = step.terminated | step.truncated
+        next_obs = step.next_obs if step.final_obs is None else np.where(done[:, None], step.final_obs, step.next_obs)
+        columns = {
+            "obs": self._obs,
+            "act": self._act.numpy(),
+            "rew": step.rew,
+            "next_obs": next_obs,
+            "terminated": step.terminated,
+        }
+        if self.hindsight is not None:
+            assert step.transition is not None
+            columns |= self.hindsight.columns(step.transition)
+        self.replay.add(columns, step.valid, done)
+        if step.valid.any():
+            self.actor.encoder.update_normalizer(torch.from_numpy(self._obs[step.valid]).to(self.device))
+        if not self._filling:
+            self._owed += float(step.valid.sum()) / self.common.steps_per_update
+
+    def ready(self) -> bool:
+        """Whether a gradient step is due."""
+        return self._owed >= 1.0
+
+    def update(self, progress: float) -> Metrics:
+        """Take the gradient steps that are due."""
+        lr = scheduled(self.common.learning_rate, self.common.learning_rate_schedule, progress, LEARNING_RATE_FLOOR)
+        for group in chain.from_iterable(optimizer.param_groups for optimizer in self._optimizers()):
+            group["lr"] = lr
+        values: dict[str, list[Tensor]] = defaultdict(list)
+        while self.ready():
+            for name, value in self.gradient_step(self.draw_batch()).items():
+                values[name].append(value.detach())
+            self.updates += 1
+            self._owed -= 1.0
+        means = {name: float(torch.stack(found).mean()) for name, found in values.items()}
+        return means | {"policy/learning_rate": lr, "policy/updates": float(self.updates)}
+
+    def abandon_episodes(self) -> None:
+        """Let the episodes under way end with what is stored of them."""
+        self.replay.end_episodes()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Networks, optimisers, random state and counts; not the buffer, see `replay_state`."""
+        return {
+            **{part: getattr(self, part).state_dict() for part in self.parts},
+            "updates": self.updates,
+            "owed": self._owed,
+            "generator": self.generator.get_state(),
+            "last_act": self._act.clone(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue exactly where `state_dict` was taken."""
+        for part in self.parts:
+            getattr(self, part).load_state_dict(state[part])
+        self.updates, self._owed = state["updates"], state["owed"]
+        self.generator.set_state(state["generator"])
+        if state["last_act"].shape == self._act.shape:
+            self._act = state["last_act"].clone()
+
+    def replay_state(self) -> dict[str, Any] | None:
+        """The buffer, where it is to be saved."""
+        return self.replay.state_dict() if self.common.save_replay_buffer else None
+
+    def load_replay_state(self, state: dict[str, Any] | None) -> str:
+        """Take the buffer over, or say why it begins empty."""
+        if state is None:
+            return "the replay buffer begins empty: the checkpoint has none (save_replay_buffer)"
+        if not self.replay.fits(state):
+            return "the replay buffer begins empty: the checkpoint's has another size, other rows or other columns"
+        self.replay.load_state_dict(state)
+        return ""
+
+    def target_of(self, network: Network) -> Network:
+        """Copy a network, but for the normaliser, which stays one and the same."""
+        return copy.deepcopy(network, {id(self.normalizer): self.normalizer})
+
+    def adam(self, network: nn.Module) -> torch.optim.Adam:
+        """Make the optimiser of a network."""
+        return torch.optim.Adam(network.parameters(), lr=self.common.learning_rate, fused=True)
+
+    def _optimizers(self) -> list[torch.optim.Optimizer]:
+        return [getattr(self, part) for part in self.parts if part.endswith("_optimizer")]
+
+    @property
+    def _filling(self) -> bool:
+        return self.replay.size < min(self.common.buffer_init_steps, self.replay.capacity)
+
+    def draw_batch(self) -> Any:
+        """Draw a minibatch for `gradient_step`."""
+        indices = self.replay.sample(self.common.batch_size)
+        columns = self.replay.read(indices)
+        if self.hindsight is not None:
+            self.hindsight.relabel(self.replay, indices, columns)
+        obs, act, rew, next_obs, terminated = (columns[name].to(self.device) for name in Batch._fields)
+        return Batch(obs, act, rew[:, 0], next_obs, terminated[:, 0])
+
+
+def descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+    """Take one step down the loss's gradient; of other parameters that it depends on, none is computed."""
+    optimizer.zero_grad()
+    wanted = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    torch.autograd.backward(loss, inputs=wanted)
+    optimizer.step()
