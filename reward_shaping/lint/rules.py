@@ -9,7 +9,7 @@ import numpy as np
 from reward_shaping.entry import Entry
 from reward_shaping.lint.budget import Budget, Line, as_sum, total
 from reward_shaping.lint.facts import Facts, Finding, Severity
-from reward_shaping.lint.ranges import UNKNOWN, Interval, event_of, range_of, reads_rates
+from reward_shaping.lint.ranges import FAILED, SOLVED, UNKNOWN, Interval, event_of, range_of, reads_rates
 from reward_shaping.recording import Recording
 from reward_shaping.reward import Reward
 from reward_shaping.term import Array, Signals, Transition
@@ -45,9 +45,13 @@ class Subject:
         return [(entry, weight) for entry, weight in pairs if not entry.settings.probe]
 
     def solving_ends(self) -> bool:
-        """Tell whether the recording shows that solving the task ends an episode."""
+        """Tell whether solving the task is known, or shown by the recording, to end an episode."""
         solved, terminated = self._ends
-        return bool((solved & terminated).any())
+        return not set(SOLVED).isdisjoint(self.facts.ends) or bool((solved & terminated).any())
+
+    def failing_ends(self) -> bool:
+        """Tell whether failing is known to end an episode."""
+        return not set(FAILED).isdisjoint(self.facts.ends)
 
     def failures(self) -> int:
         """Return how many recorded episodes the task ended without success."""
@@ -184,16 +188,17 @@ def suicide(subject: Subject) -> Iterator[Finding]:
     paid, ahead = subject.budget.at_rest(), subject.budget.steps_ahead
     fine, failures = subject.budget.fine(), subject.failures()
     cost = -total(paid)
-    if subject.only_positive or ahead is None or (fine is None and not failures):
+    known = fine is not None or subject.failing_ends()
+    if subject.only_positive or ahead is None or not (known or failures):
         return
     if (fine or 0.0) >= cost * ahead - 1e-9 * abs(cost * ahead):
         return
     line = min(paid, key=lambda item: item[1])[0] if fine is None else _charged(subject)
-    how = f"{failures} recorded episodes failed, which costs nothing" if fine is None else f"failing costs {fine:g}"
+    how = f"failing costs {fine or 0.0:g}" if known else f"{failures} recorded episodes failed, which costs nothing"
     nothing = as_sum(paid) or "nothing"
     yield Finding(
         "suicide",
-        "warning" if fine is None else "error",
+        "error" if known else "warning",
         ("terms", line.entry.name, "weight"),
         f"doing nothing pays {nothing} per step, {0.0 - cost * ahead:.5g} in {ahead:.5g} steps "
         f"({_ahead(subject.facts)}); {how}: to fail early is the better deal",

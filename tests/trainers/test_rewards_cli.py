@@ -90,6 +90,19 @@ def test_socialrobots_repair_passes(tmp_path: Path) -> None:
     assert "pay 248" in outcome.out
 
 
+def test_a_reward_without_a_bonus_is_held_against_what_ends_the_task(tmp_path: Path) -> None:
+    path = tmp_path / "near.yaml"
+    path.write_text("terms:\n  near: {term: reach, parameters: {std: 0.3}, weight: 1.0}\n", encoding="utf-8")
+    outcome = cli("rewards", "lint", path, "--config", "arm_reach_ppo")
+    assert outcome.code == 1
+    assert "dither" in outcome.out
+    blame = "{term: goal_progress, parameters: {start_distance: 1.0}, use: state, pays: [-1.0, 0.0], weight: 0.1}"
+    path.write_text(f"terms:\n  far: {blame}\n", encoding="utf-8")  # -d, never above 0
+    outcome = cli("rewards", "lint", path, "--config", "mobile_goal_ppo")
+    assert re.search("suicide", outcome.out)
+    assert "dither" not in outcome.out
+
+
 def test_lint_says_rule_severity_line_arithmetic_and_what_would_be_right() -> None:
     outcome = cli("rewards", "lint", "examples_of_bad/mobile_goal_haste", "--config", "mobile_goal_ppo")
     assert outcome.code == 1

@@ -1,5 +1,6 @@
 """Every rule of the linter finds what it is about, with its numbers, and leaves alone what is well."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -96,6 +97,20 @@ def test_a_recording_tells_that_solving_ends_what_pays() -> None:
     assert rules(FACTS, recorded([False, False], goal_distance=[1.0, 0.1], success=[0.0, 1.0]), near=NEAR) == []
 
 
+def test_a_task_tells_that_solving_ends_what_pays() -> None:
+    ends = replace(FACTS, ends=["success", "collision"])
+    assert rules(ends, near=NEAR, collision={"term": "collision", "weight": -200.0}) == [("dither", "error")]
+    assert rules(ends, near={**NEAR, "use": "gain"}) == []
+
+
+def test_a_bonus_may_be_paid_as_a_gain_and_is_none_as_a_potential() -> None:
+    ends = replace(FACTS, ends=["success"])
+    for bonus, flagged in ((98.0, True), (100.0, False)):
+        solved = {"term": "success", "use": "gain", "weight": bonus}
+        assert rules(ends, near=NEAR, solved=solved) == [("dither", "error")] * flagged
+    assert rules(ends, near=NEAR, solved={**SOLVED, "weight": 1000.0, "use": "potential"}) == [("dither", "error")]
+
+
 def test_terms_that_count_in_different_places_are_not_added_up() -> None:
     here = {**NEAR, "weight": 0.09, "when": {"signal": "goal_distance", "above": 1.0}}
     there = {**NEAR, "weight": 0.09, "when": {"signal": "goal_distance", "below": 1.0}}
@@ -162,6 +177,14 @@ def test_failures_that_cost_nothing_show_in_a_recording() -> None:
     tape = recorded([False, True], goal_distance=[1.0, 0.9], success=[0.0, 0.0])
     assert ("suicide", "warning") in rules(FACTS, tape, time={"term": "time", "weight": -1.0}, near=NEAR)
     assert "suicide" not in [rule for rule, _ in rules(time={"term": "time", "weight": -1.0}, near=NEAR)]
+
+
+def test_a_task_tells_that_failing_ends_what_costs() -> None:
+    ends = replace(FACTS, ends=["collision"])
+    (finding,) = found(ends, time={"term": "time", "weight": -1.0}, solved=SOLVED)
+    assert (finding.rule, finding.severity) == ("suicide", "error")
+    assert "failing costs 0" in finding.what
+    assert rules(replace(FACTS, ends=["success"]), time={"term": "time", "weight": -1.0}, solved=SOLVED) == []
 
 
 @pytest.mark.parametrize(
