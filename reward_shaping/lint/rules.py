@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from math import isfinite
+from math import inf, isfinite
 
 import numpy as np
 
 from reward_shaping.entry import Entry
 from reward_shaping.lint.budget import Budget, Line, as_sum, total
 from reward_shaping.lint.facts import Facts, Finding, Severity
-from reward_shaping.lint.ranges import FAILED, SOLVED, UNKNOWN, Interval, event_of, range_of, reads_rates
+from reward_shaping.lint.ranges import FAILED, SITUATIONS, SOLVED, UNKNOWN, Interval, event_of, range_of, reads_rates
 from reward_shaping.recording import Recording
 from reward_shaping.reward import Reward
 from reward_shaping.term import Array, Signals, Transition
@@ -138,7 +138,7 @@ def unbounded(subject: Subject) -> Iterator[Finding]:
             continue
         path = ("terms", line.entry.name)
         x = range_of(line.entry.settings, path, line.entry.part.bound, subject.facts, "going on")
-        farmed = line.going_on.high == np.inf and (isfinite(x.low) or isfinite(x.high))
+        farmed = line.going_on.high == inf and (isfinite(x.low) or isfinite(x.high))
         yield Finding(
             "unbounded",
             "error" if farmed else "warning",
@@ -161,7 +161,7 @@ def waiting(subject: Subject) -> Iterator[Finding]:
         bonus = 0.0
     paid = subject.budget.best_waiting()
     worth = total(paid)
-    if bonus is None or ahead is None or not 0.0 < worth < np.inf or bonus >= worth * ahead * (1.0 - 1e-9):
+    if bonus is None or ahead is None or not 0.0 < worth < inf or bonus >= worth * ahead * (1.0 - 1e-9):
         return
     largest = max(paid, key=lambda item: item[1])[0]
     staged = sum(pay for line, pay in paid if pay > 0 and line.is_stage)
@@ -250,6 +250,25 @@ def zero_variance(subject: Subject) -> Iterator[Finding]:
             )
 
 
+def cost_limit(subject: Subject) -> Iterator[Finding]:
+    """A limit that no policy can keep drives its multiplier to the maximum, and one that all keep does nothing."""
+    steps = subject.facts.episode_steps
+    for cost in subject.reward.costs:
+        limit, path = cost.settings.limit, ("costs", cost.name)
+        ranges = [range_of(cost.settings, path, cost.part.bound, subject.facts, situation) for situation in SITUATIONS]
+        low, high = min(x.low for x in ranges), max(x.high for x in ranges)
+        if cost.settings.per == "episode":
+            most = steps or inf
+            low, high = low * most if low < 0.0 else low, high * most if high > 0.0 else high
+        span = f"its mean per {cost.settings.per} lies in {_span(Interval(low, high))}"
+        if limit < low:
+            right = f"a limit above {low:g}"
+            yield Finding("cost-limit", "error", (*path, "limit"), f"{limit:g} can never be kept: {span}", right)
+        elif limit >= high:
+            right = f"a limit below {high:g}, or no cost"
+            yield Finding("cost-limit", "warning", (*path, "limit"), f"{limit:g} binds nothing: {span}", right)
+
+
 RULES: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
     clipped_potential,
     farmable_loop,
@@ -259,6 +278,7 @@ RULES: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
     suicide,
     pays_at_rest,
     zero_variance,
+    cost_limit,
 )
 
 

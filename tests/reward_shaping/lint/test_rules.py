@@ -294,6 +294,26 @@ def test_a_latch_that_the_policy_observes_may_gate() -> None:
     assert rules(near={**NEAR, "weight": 0.01, "when": {"signal": "grasped", "above": 0.5}}, solved=SOLVED) == []
 
 
+@pytest.mark.parametrize(
+    ("limit", "per", "severity"),
+    [
+        (-0.1, "step", "error"),
+        (0.0, "step", None),
+        (0.9, "step", None),
+        (1.0, "step", "warning"),
+        (-0.1, "episode", "error"),
+        (1.0, "episode", None),
+        (400.0, "episode", "warning"),
+    ],
+)
+def test_the_limit_of_a_cost_lies_within_what_the_cost_can_be(limit: float, per: str, severity: str | None) -> None:
+    costs = {"edge": {"term": "saturation", "limit": limit, "per": per}}
+    findings = lint(RewardSettings.model_validate({"terms": {"solved": SOLVED}, "costs": costs}), FACTS)
+    assert [(each.rule, each.severity, each.path) for each in findings] == (
+        [("cost-limit", severity, ("costs", "edge", "limit"))] if severity else []
+    )
+
+
 def test_probes_do_not_count() -> None:
     assert rules(near={**NEAR, "probe": True}, solved=SOLVED) == []
 
