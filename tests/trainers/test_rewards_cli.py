@@ -144,7 +144,8 @@ def test_without_a_training_lint_says_what_it_could_not_look_at() -> None:
 def test_list_names_every_term_with_what_it_declares() -> None:
     out = cli("rewards", "list").out
     for name, term in TERMS.items():
-        assert re.search(rf"^{name} +{term.kind}", out, re.MULTILINE), name
+        more = rf"sign \{term.sign:+d}{', per second' if term.scales_with_period else ''}$"
+        assert re.search(rf"^{name} +{term.kind}.* {more}", out, re.MULTILINE), name
     assert "reads goal_distance; parameters coarse, fine, fine_share=0.5" in out
     assert max(map(len, out.splitlines())) <= 80
 
