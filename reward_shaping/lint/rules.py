@@ -250,6 +250,23 @@ def zero_variance(subject: Subject) -> Iterator[Finding]:
             )
 
 
+def flag_as_gate(subject: Subject) -> Iterator[Finding]:
+    """A flag in a product gates the rest of it, and must be observed like a gate: MuJoCo Playground's `reached_box`."""
+    observed = subject.facts.observed
+    for entry, _ in subject.counted if observed is not None else ():
+        for path, bound in entry.part.bound.items():
+            gating = len(path) > 2 and path[-2] == "product" and bound.term.function.__name__ == "flag"
+            unseen = [name for name in bound.signal_of.values() if name not in (observed or ())]
+            if gating and unseen:
+                yield Finding(
+                    "unobserved-gate",
+                    "warning",
+                    path,
+                    f"the policy does not observe {unseen[0]}, which gates the product",
+                    "a flag that the policy observes, or when: with observed_by, which names what tells it",
+                )
+
+
 def cost_limit(subject: Subject) -> Iterator[Finding]:
     """A limit that no policy can keep drives its multiplier to the maximum, and one that all keep does nothing."""
     steps = subject.facts.episode_steps
@@ -278,6 +295,7 @@ RULES: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
     suicide,
     pays_at_rest,
     zero_variance,
+    flag_as_gate,
     cost_limit,
 )
 

@@ -290,6 +290,15 @@ def test_all_terms_that_cannot_be_built_are_told_each_at_its_place() -> None:
     assert "did you mean goal_distance" in findings[0].what
 
 
+@pytest.mark.parametrize(("latch", "flagged"), [("lifted", True), ("grasped", False)])
+def test_a_flag_in_a_product_is_a_gate_by_another_name(latch: str, flagged: bool) -> None:
+    parts = {"near": {key: NEAR[key] for key in ("term", "parameters")}, "late": {"term": "flag", "signal": latch}}
+    findings = found(late={"product": parts, "use": "gain", "weight": 1.0})
+    assert [(each.rule, each.severity, each.path) for each in findings] == [
+        ("unobserved-gate", "warning", ("terms", "late", "product", "late"))
+    ] * flagged
+
+
 def test_a_latch_that_the_policy_observes_may_gate() -> None:
     assert rules(near={**NEAR, "weight": 0.01, "when": {"signal": "grasped", "above": 0.5}}, solved=SOLVED) == []
 
