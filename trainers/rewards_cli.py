@@ -76,7 +76,8 @@ def show(
     except RewardError as error:
         raise opened.error(error.path, str(error)) from None
     table = Table(
-        *("name", "term", "kind"), Column("weight", justify="right"), Column("pays per step", justify="right")
+        *(Column(name, overflow="fold") for name in ("name", "term", "kind")),
+        *(Column(name, overflow="fold", justify="right") for name in ("weight", "pays per step")),
     )
     for row in rows:
         table.add_row(*row)
@@ -132,7 +133,8 @@ def test(reward: RewardName) -> None:
         outcomes = run_cases(file)
     except RewardError as error:
         raise document.error(error.path, str(error)) from None
-    table = Table("case", "expected", Column("got", justify="right"), "")
+    named = (Column(name, overflow="fold") for name in ("case", "expected"))
+    table = Table(*named, Column("got", justify="right"), "")
     for outcome in outcomes:
         verdict = Text("ok", style="green") if outcome.passed else Text("FAILED", style="bold red")
         table.add_row(outcome.case, outcome.expected, f"{outcome.got:.6g}", verdict)

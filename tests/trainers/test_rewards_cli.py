@@ -150,6 +150,12 @@ def test_list_names_every_term_with_what_it_declares() -> None:
     assert max(map(len, out.splitlines())) <= 80
 
 
+def test_a_narrow_terminal_cuts_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    out = cli("rewards", "show", "arm_pick_place_shaped", "--config", "arm_pick_place_ppo").out
+    assert "…" not in out
+
+
 def test_show_tells_weights_ranges_discount_and_hash() -> None:
     out = cli("rewards", "show", "mobile_goal_potential", "--config", "mobile_goal_ppo").out
     assert re.search(r"solved .* success .* event .* 5 .* 0 \.\. 5", out)
