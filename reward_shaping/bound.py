@@ -79,7 +79,11 @@ def _checked(path: Path, term: Term, given: Mapping[str, Any]) -> dict[str, Any]
     try:
         parameters = term.parameters.model_validate(given).model_dump()
     except ValidationError as error:
-        first = error.errors()[0]
+        errors = error.errors()
+        for unknown in (str(each["loc"][0]) for each in errors if each["type"] == "extra_forbidden"):
+            hint = nearest(unknown, term.parameters.model_fields)
+            raise RewardError((*path, "parameters", unknown), f"unknown parameter {unknown}{hint}") from None
+        first = errors[0]
         where = (*path, "parameters", *(str(key) for key in first["loc"]))
         known = ", ".join(term.parameters.model_fields) or "none"
         raise RewardError(where, f"{first['msg']} (parameters of this term: {known})") from None

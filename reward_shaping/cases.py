@@ -31,7 +31,7 @@ class CaseSettings(Strict):
         period_s: control period of weights per second.
         step: training step of weights that change.
         success: success rate of weights that follow it.
-        expect: a term's name, or `total` -> its weighted value.
+        expect: a term's name -> its weighted value; `cost/<name>` -> that of a cost; `total` -> the total.
         tolerance: by how much it may differ.
         better_than: cases whose total is lower.
     """
@@ -114,6 +114,8 @@ def run_cases(file: RewardFile) -> list[Outcome]:
         RewardError: a case that expects nothing or names what there is not, a signal that is missing, or a reward
             that cannot be computed.
     """
+    if TOTAL in file.terms:
+        raise RewardError(("terms", TOTAL), f"cases mean the sum of all terms by {TOTAL}; expected another name")
     base = file.cases.get(BASE, CaseSettings())
     cases = {name: base if name == BASE else case.over(base) for name, case in file.cases.items()}
     tested = {name: case for name, case in cases.items() if name != BASE or case.expect or case.lower}
@@ -133,7 +135,7 @@ def run_cases(file: RewardFile) -> list[Outcome]:
 
 
 def _score(file: RewardFile, name: str, case: CaseSettings) -> dict[str, float]:
-    """Return what a case is paid: term -> weighted value, and the total."""
+    """Return what a case is paid: term -> weighted value, the costs, and the total."""
     transition = case.transition()
     needed = {signal for part in file.parts for signal in signals_read(part)}
     missing = sorted(needed - transition.next_signals.keys())
@@ -145,7 +147,9 @@ def _score(file: RewardFile, name: str, case: CaseSettings) -> dict[str, float]:
     reward = Reward(file, sizes, case.gamma, case.period_s)
     reward.restart(case.step, case.success)
     total, breakdown = reward(transition)
-    return dict(zip(reward.names, breakdown[:, 0].tolist(), strict=True)) | {TOTAL: float(total[0])}
+    costs = [f"cost/{cost.name}" for cost in reward.costs]
+    names, values = [*reward.names, *costs, TOTAL], [*breakdown[:, 0], *reward.cost_of(transition)[:, 0], total[0]]
+    return {name: float(value) for name, value in zip(names, values, strict=True)}
 
 
 def _check(name: str, case: CaseSettings, paid: Mapping[str, Mapping[str, float]]) -> None:
@@ -153,7 +157,7 @@ def _check(name: str, case: CaseSettings, paid: Mapping[str, Mapping[str, float]
         raise RewardError(("cases", name), "expects nothing; give it expect or better_than")
     for what in case.expect:
         if what not in paid[name]:
-            raise RewardError(("cases", name, "expect", what), f"no such term{nearest(what, paid[name])}")
+            raise RewardError(("cases", name, "expect", what), f"no such term or cost{nearest(what, paid[name])}")
     for other in case.lower:
         if other not in paid:
             raise RewardError(("cases", name, "better_than"), f"no case {other}{nearest(other, paid)}")

@@ -74,13 +74,31 @@ class Recording:
             with np.load(path, allow_pickle=False) as file:
                 arrays = dict(file)
             about = json.loads(str(arrays["about"]))
-            recording = cls(_transition(arrays), arrays["episode"], about)
+            _check(arrays)
+            return cls(_transition(arrays), arrays["episode"], about)
         except (KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
             raise RecordingError(f"{path}: not a recording: {error}") from None
-        rows = {len(value) for name, value in arrays.items() if name != "about"}
-        if len(rows) != 1 or rows == {0}:
-            raise RecordingError(f"{path}: not a recording: its arrays have {sorted(rows)} rows; expected the same")
-        return recording
+
+
+def _check(arrays: Mapping[str, Array]) -> None:
+    """Refuse arrays that are not those of a recording.
+
+    Raises:
+        KeyError: one is missing.
+        ValueError: one has another shape or type than the class says.
+    """
+    rows = len(arrays["episode"]) if arrays["episode"].ndim else 0
+    if rows == 0:
+        raise ValueError("it holds no transition")
+    names = {name for prefix in (SIGNALS, NEXT_SIGNALS) for name in arrays if name.startswith(prefix)}
+    twins = {prefix + name.partition(".")[2] for prefix in (SIGNALS, NEXT_SIGNALS) for name in names}
+    for name in sorted(twins | {"episode", *FROM_TRANSITION}):
+        value, flag = arrays[name], name in ("terminated", "truncated")
+        columns = 2 if "." in name or "action" in name else 1
+        if value.ndim != columns or len(value) != rows:
+            raise ValueError(f"{name} has shape {value.shape}; expected ({rows},{' k' if columns == 2 else ''})")
+        if value.dtype.kind not in ("b" if flag else "fiub"):
+            raise ValueError(f"{name} is {value.dtype}; expected {'bool' if flag else 'numbers'}")
 
 
 def _transition(arrays: Mapping[str, Array]) -> Transition:

@@ -154,7 +154,9 @@ class Reward:
         if use == "gain":
             return Gain(part)
         if self.gamma is None:
-            raise RewardError(path, "a potential needs the discount of what trains: Reward(..., gamma=...)")
+            raise RewardError(
+                path, "a potential needs the discount of what trains: Reward(..., gamma=0.99), in a case gamma: 0.99"
+            )
         return Potential(part, self.gamma, settings.offset)
 
     def _factor(self, part: Part, use: Use) -> float:

@@ -180,4 +180,5 @@ def _of_role(role: Role) -> Facts:
         period_s=period,
         episode_steps=math.ceil(role.task.episode_s / period),
         action_size=len(role.choices) or role.command_size,
+        ends=role.task.ends,
     )

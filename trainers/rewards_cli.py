@@ -42,7 +42,8 @@ def list_terms() -> None:
         low, high = term.range
         unit = "" if term.unit == "1" else f" {term.unit}"
         state = ", state" if term.is_state else ""
-        console.print(f"[bold]{name:16}[/] {f'{term.kind}{state}':18} {_number(low)} .. {_number(high)}{unit}")
+        more = f"  sign {term.sign:+d}{', per second' if term.scales_with_period else ''}"
+        console.print(f"[bold]{name:16}[/] {f'{term.kind}{state}':18} {_number(low)} .. {_number(high)}{unit}{more}")
         about = (term.function.__doc__ or "").partition("\n")[0]
         reads = f"reads {', '.join(term.inputs)}" + "".join(
             f"{'; parameters' if index == 0 else ','} {key}"
@@ -52,6 +53,10 @@ def list_terms() -> None:
         console.print(Padding(Text(about), (0, 0, 0, 4), expand=False))
         console.print(Padding(Text(reads, style="dim"), (0, 0, 0, 4), expand=False))
     console.print("\nA term marked state may also be used as potential (gamma x' - x) or gain (x' - x).", style="dim")
+    console.print(
+        "Less is wanted of one with sign -1. With per_second: true in the reward, weights of those", style="dim"
+    )
+    console.print("marked per second are per second, not per step.", style="dim")
 
 
 @app.command()
@@ -71,7 +76,8 @@ def show(
     except RewardError as error:
         raise opened.error(error.path, str(error)) from None
     table = Table(
-        *("name", "term", "kind"), Column("weight", justify="right"), Column("pays per step", justify="right")
+        *(Column(name, overflow="fold") for name in ("name", "term", "kind")),
+        *(Column(name, overflow="fold", justify="right") for name in ("weight", "pays per step")),
     )
     for row in rows:
         table.add_row(*row)
@@ -127,7 +133,8 @@ def test(reward: RewardName) -> None:
         outcomes = run_cases(file)
     except RewardError as error:
         raise document.error(error.path, str(error)) from None
-    table = Table("case", "expected", Column("got", justify="right"), "")
+    named = (Column(name, overflow="fold") for name in ("case", "expected"))
+    table = Table(*named, Column("got", justify="right"), "")
     for outcome in outcomes:
         verdict = Text("ok", style="green") if outcome.passed else Text("FAILED", style="bold red")
         table.add_row(outcome.case, outcome.expected, f"{outcome.got:.6g}", verdict)

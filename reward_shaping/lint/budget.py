@@ -33,8 +33,14 @@ class Line:
 
     @property
     def telescopes(self) -> bool:
-        """Whether it pays changes of a state, which come to nothing where a robot stays or returns."""
-        return self.entry.use != "state" or any(field == "signals" for field, _ in self.entry.part.sources())
+        """Whether it pays changes of a state, which come to nothing where a robot stays or returns.
+
+        An event that ends the episode has no way back: as a gain it pays all that it pays as a state.
+        """
+        part, use = self.entry.part, self.entry.use
+        if use == "gain" and all(event_of(bound) for bound in part.bound.values()):
+            return False
+        return use != "state" or any(field == "signals" for field, _ in part.sources())
 
     @property
     def is_stage(self) -> bool:

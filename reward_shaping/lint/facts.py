@@ -34,6 +34,7 @@ class Facts:
         period_s: control period.
         episode_steps: decisions until the time limit.
         action_size: how many numbers in [-1, 1] an action has.
+        ends: names of the signals that end an episode for good where they are 1.
     """
 
     signals: Mapping[str, SignalFacts] | None = None
@@ -42,6 +43,7 @@ class Facts:
     period_s: float | None = None
     episode_steps: int | None = None
     action_size: int | None = None
+    ends: Collection[str] = ()
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from math import isfinite
+from math import inf, isfinite
 
 import numpy as np
 
 from reward_shaping.entry import Entry
 from reward_shaping.lint.budget import Budget, Line, as_sum, total
 from reward_shaping.lint.facts import Facts, Finding, Severity
-from reward_shaping.lint.ranges import UNKNOWN, Interval, event_of, range_of, reads_rates
+from reward_shaping.lint.ranges import FAILED, SITUATIONS, SOLVED, UNKNOWN, Interval, event_of, range_of, reads_rates
 from reward_shaping.recording import Recording
 from reward_shaping.reward import Reward
 from reward_shaping.term import Array, Signals, Transition
@@ -45,9 +45,13 @@ class Subject:
         return [(entry, weight) for entry, weight in pairs if not entry.settings.probe]
 
     def solving_ends(self) -> bool:
-        """Tell whether the recording shows that solving the task ends an episode."""
+        """Tell whether solving the task is known, or shown by the recording, to end an episode."""
         solved, terminated = self._ends
-        return bool((solved & terminated).any())
+        return not set(SOLVED).isdisjoint(self.facts.ends) or bool((solved & terminated).any())
+
+    def failing_ends(self) -> bool:
+        """Tell whether failing is known to end an episode."""
+        return not set(FAILED).isdisjoint(self.facts.ends)
 
     def failures(self) -> int:
         """Return how many recorded episodes the task ended without success."""
@@ -134,7 +138,7 @@ def unbounded(subject: Subject) -> Iterator[Finding]:
             continue
         path = ("terms", line.entry.name)
         x = range_of(line.entry.settings, path, line.entry.part.bound, subject.facts, "going on")
-        farmed = line.going_on.high == np.inf and (isfinite(x.low) or isfinite(x.high))
+        farmed = line.going_on.high == inf and (isfinite(x.low) or isfinite(x.high))
         yield Finding(
             "unbounded",
             "error" if farmed else "warning",
@@ -157,7 +161,7 @@ def waiting(subject: Subject) -> Iterator[Finding]:
         bonus = 0.0
     paid = subject.budget.best_waiting()
     worth = total(paid)
-    if bonus is None or ahead is None or not 0.0 < worth < np.inf or bonus >= worth * ahead * (1.0 - 1e-9):
+    if bonus is None or ahead is None or not 0.0 < worth < inf or bonus >= worth * ahead * (1.0 - 1e-9):
         return
     largest = max(paid, key=lambda item: item[1])[0]
     staged = sum(pay for line, pay in paid if pay > 0 and line.is_stage)
@@ -184,16 +188,17 @@ def suicide(subject: Subject) -> Iterator[Finding]:
     paid, ahead = subject.budget.at_rest(), subject.budget.steps_ahead
     fine, failures = subject.budget.fine(), subject.failures()
     cost = -total(paid)
-    if subject.only_positive or ahead is None or (fine is None and not failures):
+    known = fine is not None or subject.failing_ends()
+    if subject.only_positive or ahead is None or not (known or failures):
         return
     if (fine or 0.0) >= cost * ahead - 1e-9 * abs(cost * ahead):
         return
     line = min(paid, key=lambda item: item[1])[0] if fine is None else _charged(subject)
-    how = f"{failures} recorded episodes failed, which costs nothing" if fine is None else f"failing costs {fine:g}"
+    how = f"failing costs {fine or 0.0:g}" if known else f"{failures} recorded episodes failed, which costs nothing"
     nothing = as_sum(paid) or "nothing"
     yield Finding(
         "suicide",
-        "warning" if fine is None else "error",
+        "error" if known else "warning",
         ("terms", line.entry.name, "weight"),
         f"doing nothing pays {nothing} per step, {0.0 - cost * ahead:.5g} in {ahead:.5g} steps "
         f"({_ahead(subject.facts)}); {how}: to fail early is the better deal",
@@ -245,6 +250,42 @@ def zero_variance(subject: Subject) -> Iterator[Finding]:
             )
 
 
+def flag_as_gate(subject: Subject) -> Iterator[Finding]:
+    """A flag in a product gates the rest of it, and must be observed like a gate: MuJoCo Playground's `reached_box`."""
+    observed = subject.facts.observed
+    for entry, _ in subject.counted if observed is not None else ():
+        for path, bound in entry.part.bound.items():
+            gating = len(path) > 2 and path[-2] == "product" and bound.term.function.__name__ == "flag"
+            unseen = [name for name in bound.signal_of.values() if name not in (observed or ())]
+            if gating and unseen:
+                yield Finding(
+                    "unobserved-gate",
+                    "warning",
+                    path,
+                    f"the policy does not observe {unseen[0]}, which gates the product",
+                    "a flag that the policy observes, or when: with observed_by, which names what tells it",
+                )
+
+
+def cost_limit(subject: Subject) -> Iterator[Finding]:
+    """A limit that no policy can keep drives its multiplier to the maximum, and one that all keep does nothing."""
+    steps = subject.facts.episode_steps
+    for cost in subject.reward.costs:
+        limit, path = cost.settings.limit, ("costs", cost.name)
+        ranges = [range_of(cost.settings, path, cost.part.bound, subject.facts, situation) for situation in SITUATIONS]
+        low, high = min(x.low for x in ranges), max(x.high for x in ranges)
+        if cost.settings.per == "episode":
+            most = steps or inf
+            low, high = low * most if low < 0.0 else low, high * most if high > 0.0 else high
+        span = f"its mean per {cost.settings.per} lies in {_span(Interval(low, high))}"
+        if limit < low:
+            right = f"a limit above {low:g}"
+            yield Finding("cost-limit", "error", (*path, "limit"), f"{limit:g} can never be kept: {span}", right)
+        elif limit >= high:
+            right = f"a limit below {high:g}, or no cost"
+            yield Finding("cost-limit", "warning", (*path, "limit"), f"{limit:g} binds nothing: {span}", right)
+
+
 RULES: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
     clipped_potential,
     farmable_loop,
@@ -254,6 +295,8 @@ RULES: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
     suicide,
     pays_at_rest,
     zero_variance,
+    flag_as_gate,
+    cost_limit,
 )
 
 

@@ -54,6 +54,23 @@ def test_ends_gamma_and_steps_reach_the_reward() -> None:
     assert run_cases(per_second)[0].passed
 
 
+def test_a_cost_is_expected_by_its_name_and_no_part_of_the_total() -> None:
+    costs = {"speed": {"term": "joint_vel", "limit": 1.0}}
+    case = {"signals": {"joint_vel": [1, 2]}, "expect": {"cost/speed": 5.0, "total": -1.0}}
+    file = {"terms": {"time": {"term": "time", "weight": -1.0}}, "costs": costs, "cases": {"x": case}}
+    assert all(outcome.passed for outcome in run_cases(RewardFile.model_validate(file)))
+
+
+def test_a_potential_without_a_discount_says_where_it_belongs() -> None:
+    with pytest.raises(RewardError, match=r"in a case gamma: 0\.99"):
+        got({"phi": {"term": "reach", "parameters": {"std": 1.0}, "use": "potential", "weight": 1.0}})
+
+
+def test_no_term_is_called_what_cases_call_the_sum() -> None:
+    with pytest.raises(RewardError, match="expected another name"):
+        got({"total": {"term": "time", "weight": 1.0}})
+
+
 def test_a_value_passes_within_its_tolerance() -> None:
     case = {"next_signals": {"goal_distance": 0.9}}
     assert [o.passed for o in outcomes(only={**case, "expect": {"way": 1.0, "solved": 0}})] == [True, True]
@@ -78,7 +95,7 @@ def test_the_base_is_a_case_itself_if_it_expects_something() -> None:
     ("case", "path", "message"),
     [
         ({}, ("cases", "x"), "expects nothing"),
-        ({"expect": {"wya": 1}}, ("cases", "x", "expect", "wya"), "no such term, did you mean way"),
+        ({"expect": {"wya": 1}}, ("cases", "x", "expect", "wya"), "no such term or cost, did you mean way"),
         ({"better_than": "y"}, ("cases", "x", "better_than"), "no case y"),
         ({"expect": {"total": 0}, "next_signals": {"goal_distance": [1, 2]}}, ("terms", "way"), "cannot be computed"),
     ],

@@ -1,6 +1,8 @@
 """Recordings come back as they were written, and what is none is refused."""
 
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -63,8 +65,29 @@ def test_an_archive_of_something_else_is_refused(tmp_path: Path) -> None:
     made = make_recording()
     short = Recording(made.transition._replace(env_reward=np.zeros(4)), made.episode, {})
     short.save(tmp_path / "b.npz")
-    with pytest.raises(RecordingError, match="its arrays have"):
+    with pytest.raises(RecordingError, match="env_reward has shape"):
         Recording.load(tmp_path / "b.npz")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"episode": np.array(3)}, "it holds no transition"),
+        ({"terminated": np.zeros(5)}, "terminated is float64; expected bool"),
+        ({"action": np.full((5, 2), "x")}, "action is <U1; expected numbers"),
+        ({"action": np.zeros((4, 2))}, "action has shape"),
+        ({"next_signals.goal_distance": np.zeros(5)}, "next_signals.goal_distance has shape"),
+        ({"signals.extra": np.zeros((5, 1))}, "next_signals.extra"),
+    ],
+)
+def test_arrays_that_do_not_belong_together_are_refused(tmp_path: Path, change: dict[str, Any], says: str) -> None:
+    path = tmp_path / "some.npz"
+    make_recording().save(path)
+    with np.load(path) as file:
+        arrays = dict(file)
+    np.savez(path, **(arrays | change))
+    with pytest.raises(RecordingError, match=re.escape(says)):
+        Recording.load(path)
 
 
 def test_pickles_are_not_opened(tmp_path: Path) -> None:

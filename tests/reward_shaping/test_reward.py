@@ -102,7 +102,12 @@ def test_the_table_names_term_signals_parameters_and_weight() -> None:
         (
             {"term": "time", "parameters": {"std": 1.0}, "weight": 1.0},
             ("terms", "x", "parameters", "std"),
-            "this term: none",
+            "unknown parameter std, none are known here",
+        ),
+        (
+            {"term": "reach", "parameters": {"sdt": 1.0}, "weight": 1.0},
+            ("terms", "x", "parameters", "sdt"),
+            "unknown parameter sdt, did you mean std",
         ),
     ],
 )

@@ -90,6 +90,19 @@ def test_socialrobots_repair_passes(tmp_path: Path) -> None:
     assert "pay 248" in outcome.out
 
 
+def test_a_reward_without_a_bonus_is_held_against_what_ends_the_task(tmp_path: Path) -> None:
+    path = tmp_path / "near.yaml"
+    path.write_text("terms:\n  near: {term: reach, parameters: {std: 0.3}, weight: 1.0}\n", encoding="utf-8")
+    outcome = cli("rewards", "lint", path, "--config", "arm_reach_ppo")
+    assert outcome.code == 1
+    assert "dither" in outcome.out
+    blame = "{term: goal_progress, parameters: {start_distance: 1.0}, use: state, pays: [-1.0, 0.0], weight: 0.1}"
+    path.write_text(f"terms:\n  far: {blame}\n", encoding="utf-8")  # -d, never above 0
+    outcome = cli("rewards", "lint", path, "--config", "mobile_goal_ppo")
+    assert re.search("suicide", outcome.out)
+    assert "dither" not in outcome.out
+
+
 def test_lint_says_rule_severity_line_arithmetic_and_what_would_be_right() -> None:
     outcome = cli("rewards", "lint", "examples_of_bad/mobile_goal_haste", "--config", "mobile_goal_ppo")
     assert outcome.code == 1
@@ -131,9 +144,16 @@ def test_without_a_training_lint_says_what_it_could_not_look_at() -> None:
 def test_list_names_every_term_with_what_it_declares() -> None:
     out = cli("rewards", "list").out
     for name, term in TERMS.items():
-        assert re.search(rf"^{name} +{term.kind}", out, re.MULTILINE), name
+        more = rf"sign \{term.sign:+d}{', per second' if term.scales_with_period else ''}$"
+        assert re.search(rf"^{name} +{term.kind}.* {more}", out, re.MULTILINE), name
     assert "reads goal_distance; parameters coarse, fine, fine_share=0.5" in out
     assert max(map(len, out.splitlines())) <= 80
+
+
+def test_a_narrow_terminal_cuts_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    out = cli("rewards", "show", "arm_pick_place_shaped", "--config", "arm_pick_place_ppo").out
+    assert "…" not in out
 
 
 def test_show_tells_weights_ranges_discount_and_hash() -> None:

@@ -96,6 +96,20 @@ def test_everything_sensed_is_finite_and_inside_its_bounds(case: Case, policy: P
             assert all(env.single_observation_space.contains(row) for row in final), (t, final)
 
 
+@pytest.mark.parametrize("policy", [random_actions, full_speed])
+def test_the_signals_that_are_said_to_end_an_episode_do(case: Case, policy: Policy) -> None:
+    env = make_rows(case.task, 5, behavior=case.behavior)
+    env.reset(seed=1)
+    rng = np.random.default_rng(2)
+    for t in range(150):
+        _, _, terminated, _, infos = env.step(policy(rng, t, env))
+        for name in case.role.task.ends:
+            assert (infos["signals"][name] == 0).all(), (t, name)  # of the next episode already
+            if "final_info" in infos:
+                last = infos["final_info"]["signals"][name][:, 0] * infos["_final_info"]
+                assert terminated[last > 0].all(), (t, name)
+
+
 @each_row_count
 def test_a_seed_fixes_every_bit(case: Case, rows: int) -> None:
     assert difference(roll(case.make(rows, seed=1), 70), roll(case.make(rows, seed=2), 70)) == ""

@@ -1,5 +1,6 @@
 """Every rule of the linter finds what it is about, with its numbers, and leaves alone what is well."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -96,6 +97,20 @@ def test_a_recording_tells_that_solving_ends_what_pays() -> None:
     assert rules(FACTS, recorded([False, False], goal_distance=[1.0, 0.1], success=[0.0, 1.0]), near=NEAR) == []
 
 
+def test_a_task_tells_that_solving_ends_what_pays() -> None:
+    ends = replace(FACTS, ends=["success", "collision"])
+    assert rules(ends, near=NEAR, collision={"term": "collision", "weight": -200.0}) == [("dither", "error")]
+    assert rules(ends, near={**NEAR, "use": "gain"}) == []
+
+
+def test_a_bonus_may_be_paid_as_a_gain_and_is_none_as_a_potential() -> None:
+    ends = replace(FACTS, ends=["success"])
+    for bonus, flagged in ((98.0, True), (100.0, False)):
+        solved = {"term": "success", "use": "gain", "weight": bonus}
+        assert rules(ends, near=NEAR, solved=solved) == [("dither", "error")] * flagged
+    assert rules(ends, near=NEAR, solved={**SOLVED, "weight": 1000.0, "use": "potential"}) == [("dither", "error")]
+
+
 def test_terms_that_count_in_different_places_are_not_added_up() -> None:
     here = {**NEAR, "weight": 0.09, "when": {"signal": "goal_distance", "above": 1.0}}
     there = {**NEAR, "weight": 0.09, "when": {"signal": "goal_distance", "below": 1.0}}
@@ -162,6 +177,14 @@ def test_failures_that_cost_nothing_show_in_a_recording() -> None:
     tape = recorded([False, True], goal_distance=[1.0, 0.9], success=[0.0, 0.0])
     assert ("suicide", "warning") in rules(FACTS, tape, time={"term": "time", "weight": -1.0}, near=NEAR)
     assert "suicide" not in [rule for rule, _ in rules(time={"term": "time", "weight": -1.0}, near=NEAR)]
+
+
+def test_a_task_tells_that_failing_ends_what_costs() -> None:
+    ends = replace(FACTS, ends=["collision"])
+    (finding,) = found(ends, time={"term": "time", "weight": -1.0}, solved=SOLVED)
+    assert (finding.rule, finding.severity) == ("suicide", "error")
+    assert "failing costs 0" in finding.what
+    assert rules(replace(FACTS, ends=["success"]), time={"term": "time", "weight": -1.0}, solved=SOLVED) == []
 
 
 @pytest.mark.parametrize(
@@ -267,8 +290,37 @@ def test_all_terms_that_cannot_be_built_are_told_each_at_its_place() -> None:
     assert "did you mean goal_distance" in findings[0].what
 
 
+@pytest.mark.parametrize(("latch", "flagged"), [("lifted", True), ("grasped", False)])
+def test_a_flag_in_a_product_is_a_gate_by_another_name(latch: str, flagged: bool) -> None:
+    parts = {"near": {key: NEAR[key] for key in ("term", "parameters")}, "late": {"term": "flag", "signal": latch}}
+    findings = found(late={"product": parts, "use": "gain", "weight": 1.0})
+    assert [(each.rule, each.severity, each.path) for each in findings] == [
+        ("unobserved-gate", "warning", ("terms", "late", "product", "late"))
+    ] * flagged
+
+
 def test_a_latch_that_the_policy_observes_may_gate() -> None:
     assert rules(near={**NEAR, "weight": 0.01, "when": {"signal": "grasped", "above": 0.5}}, solved=SOLVED) == []
+
+
+@pytest.mark.parametrize(
+    ("limit", "per", "severity"),
+    [
+        (-0.1, "step", "error"),
+        (0.0, "step", None),
+        (0.9, "step", None),
+        (1.0, "step", "warning"),
+        (-0.1, "episode", "error"),
+        (1.0, "episode", None),
+        (400.0, "episode", "warning"),
+    ],
+)
+def test_the_limit_of_a_cost_lies_within_what_the_cost_can_be(limit: float, per: str, severity: str | None) -> None:
+    costs = {"edge": {"term": "saturation", "limit": limit, "per": per}}
+    findings = lint(RewardSettings.model_validate({"terms": {"solved": SOLVED}, "costs": costs}), FACTS)
+    assert [(each.rule, each.severity, each.path) for each in findings] == (
+        [("cost-limit", severity, ("costs", "edge", "limit"))] if severity else []
+    )
 
 
 def test_probes_do_not_count() -> None:

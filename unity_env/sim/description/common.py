@@ -108,6 +108,7 @@ class TaskDescription(Strict):
     Attributes:
         episode_s: time limit, which ends the episode as truncated.
         control: where this task's physics wants steps other than the robot's.
+        ends: which of its signals are 1 in the very step in which they end the episode for good, and in no other.
         goal: which components are the goal's, and how they follow from what is achieved; see
             `reward_shaping.hindsight.Goal`. None where there is no goal to exchange.
         environment_parameters: names from sim/environment_parameters.yaml and this task's own, with their ranges.
@@ -120,6 +121,7 @@ class TaskDescription(Strict):
     action: tuple[str, ...] = Field(min_length=1)
     observation: tuple[str, ...] = Field(min_length=1)
     signals: tuple[str, ...] = Field(min_length=1)
+    ends: tuple[str, ...] = ()
     goal: dict[str, Any] | None = None
     parameters: dict[str, float | Interval | tuple[float, ...]]
     environment_parameters: dict[str, ParameterDescription] = {}
@@ -162,6 +164,9 @@ class RobotDescription(Strict):
             unknown = sorted(set(task.action) - set(self.action))
             if unknown:
                 raise ValueError(f"tasks.{task_name}.action names actions that are not described: {', '.join(unknown)}")
+            silent = sorted(set(task.ends) - set(task.signals))
+            if silent:
+                raise ValueError(f"tasks.{task_name}.ends names what is no signal of it: {', '.join(silent)}")
             if task.control is not None and task.control.period_s != self.control.period_s:
                 raise ValueError(f"tasks.{task_name}.control.period_s differs from the robot's {self.control.period_s}")
             choosing = {self.action[name].choices is not None for name in task.action}
