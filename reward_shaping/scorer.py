@@ -46,6 +46,12 @@ class RewardScorer:
         self._previous_action = None
         self.log.restart_episodes()
 
+    def keep(self) -> None:
+        """Copy what the next transition begins with, so that environment and policy may use their arrays again."""
+        self._signals = {name: np.array(value) for name, value in self._signals.items()}
+        if self._previous_action is not None:
+            self._previous_action = self._previous_action.copy()
+
     def score(self, actions: Any, env_rew: Array, terminated: Array, truncated: Array, infos: dict[str, Any]) -> Array:
         """Return the reward of a step, (N,), and add the breakdown to its infos.
 

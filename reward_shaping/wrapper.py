@@ -55,6 +55,7 @@ class RewardWrapper(VectorWrapper):
         obs, infos = self.env.reset(seed=seed, options=options)
         self._check("infos['signals']", infos.get("signals", {}))
         self.scorer.begin(infos)
+        self.scorer.keep()
         return obs, infos
 
     def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
@@ -65,6 +66,7 @@ class RewardWrapper(VectorWrapper):
             if (terminated | truncated).any():
                 self._check("infos['final_info']['signals']", infos.get("final_info", {}).get("signals", {}))
         rew = self.scorer.score(actions, env_rew, terminated, truncated, infos)
+        self.scorer.keep()
         return obs, rew, terminated, truncated, infos
 
     def state_dict(self) -> dict[str, Any]:

@@ -1,3 +1,5 @@
+from unittest import mock
+
 import numpy as np
 import pytest
 
@@ -45,6 +47,25 @@ def test_the_previous_action_is_zero_at_an_episodes_start() -> None:
     assert jerks == [[-1, -0.25], [-0.25, 0], [0, -1]]
     env.reset()
     np.testing.assert_allclose(env.step(ONE)[4]["reward_terms"]["jerk"], [-1, -0.25])
+
+
+def test_environment_and_policy_may_use_their_arrays_again() -> None:
+    env, distance, action = wrap(), np.array([[1.0], [1.0]]), ONE.copy()
+    rows = env.env
+    infos = {"signals": {"goal_distance": distance}}
+    nothing = np.zeros(2, dtype=bool)
+    with (
+        mock.patch.object(rows, "reset", return_value=(np.zeros((2, 1)), infos)),
+        mock.patch.object(rows, "step", side_effect=lambda _: (np.zeros((2, 1)), np.zeros(2), nothing, nothing, infos)),
+    ):
+        env.reset()
+        distance -= 0.25
+        assert env.step(action)[4]["reward_terms"]["way"].tolist() == [2.5, 2.5]
+        distance += 0.5
+        action[:] = 0.0
+        after = env.step(action)[4]["reward_terms"]
+        assert after["way"].tolist() == [-5.0, -5.0]
+        assert after["jerk"].tolist() == [-1.0, -0.25]
 
 
 def test_the_total_replaces_the_environments_reward_which_stays_in_infos() -> None:
