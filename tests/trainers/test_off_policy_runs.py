@@ -18,7 +18,7 @@ RUNS: dict[str, dict[str, Any]] = {
     "td3": {"noise": {"std": 0.3}},
     "sac": {"init_entcoef": 0.1},
 }
-TOTAL, STOP = 1024, 488  # the buffer is full and an episode under way
+TOTAL, STOP = 640, 360  # the buffer is full and an episode under way
 
 
 def changes(kind: str, steps: int, **hyper: Any) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def test_a_resumed_run_is_the_undisturbed_run_bit_for_bit(workplace: Path, undis
 def test_only_the_newest_checkpoint_holds_the_replay_buffer(undisturbed: Path) -> None:
     assert checkpoint_of(undisturbed)["replay"]["length"].sum() == 300 // 8 * 8
     others = [path for path in (undisturbed / NAME).glob("*.pt") if path.name != "checkpoint.pt"]
-    assert {path.name for path in others} == {f"{NAME}-512.pt", f"{NAME}-1024.pt", "best.pt"}
+    assert {path.name for path in others} == {f"{NAME}-512.pt", f"{NAME}-640.pt", "best.pt"}
     for path in others:
         assert "replay" not in load_checkpoint(path)
 
@@ -80,24 +80,24 @@ def test_the_configuration_keeps_every_key_of_the_trainer(undisturbed: Path) -> 
 def test_the_log_has_the_fields_names(undisturbed: Path) -> None:
     lines = [json.loads(line) for line in (undisturbed / NAME / "metrics.jsonl").read_text().splitlines()]
     summaries = [line for line in lines if "losses/value_loss" in line]
-    assert [line["step"] for line in summaries] == [256, 512, 768, 1024]
+    assert [line["step"] for line in summaries] == [256, 512, 640]
     assert summaries[-1]["policy/updates"] > summaries[0]["policy/updates"] > 0
     assert {"losses/policy_loss", "value/q_mean", "policy/learning_rate"} <= summaries[-1].keys()
 
 
 def test_a_run_resumed_without_its_buffer_says_so_and_goes_on(workplace: Path) -> None:
-    run = train_tiny(workplace, "forgetful", changes("td3", 256, save_replay_buffer=False))
+    run = train_tiny(workplace, "forgetful", changes("td3", 128, save_replay_buffer=False))
     assert "replay" not in checkpoint_of(run)
-    outcome = cli("train", "--resume", "--run-id", run.name, "--results-dir", run.parent, "--set", f"{STEPS}=512")
+    outcome = cli("train", "--resume", "--run-id", run.name, "--results-dir", run.parent, "--set", f"{STEPS}=256")
     assert outcome.code == 0, outcome.err
     assert "bit-exactly" not in outcome.out
     assert f"{NAME}: the replay buffer begins empty: the checkpoint has none (save_replay_buffer)" in outcome.out
-    assert checkpoint_of(run)["step"] == 512
+    assert checkpoint_of(run)["step"] == 256
 
 
 def test_a_run_resumed_with_other_rows_keeps_the_networks_and_says_what_is_lost(workplace: Path) -> None:
-    run = train_tiny(workplace, "rows", changes("sac", 256))
-    fewer = ("--set", f"{STEPS}=384", "--set", "env_settings.num_areas=4")
+    run = train_tiny(workplace, "rows", changes("sac", 128))
+    fewer = ("--set", f"{STEPS}=256", "--set", "env_settings.num_areas=4")
     outcome = cli("train", "--resume", "--run-id", run.name, "--results-dir", run.parent, *fewer)
     assert outcome.code == 0, outcome.err
     assert "the episodes start anew" in outcome.out
