@@ -147,8 +147,10 @@ def _message(error: ErrorDetails, path: Key, model: type[BaseModel]) -> str:
     if kind == "union_tag_invalid":
         key, wrong, known = (error["ctx"][part] for part in ("discriminator", "tag", "expected_tags"))
         return f"unknown {key.strip(chr(39))} {wrong}, known are {known}"
+    if kind == "missing":
+        return "is missing"
     message = error["msg"].removeprefix("Value error, ")
-    return message if kind in ("missing", "value_error") else f"{message}, found {_short(error['input'])}"
+    return message if kind == "value_error" else f"{message}, found {_short(error['input'])}"
 
 
 def dotted(path: Sequence[str | int]) -> str:
