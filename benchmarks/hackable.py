@@ -1,8 +1,8 @@
 """A reward that can be hacked, its repair, and the sparse reward, trained on the same seeds.
 
 `robotrl rewards lint` flags the first one before a step is trained; here its return goes up while success goes down,
-and the potential-based repair is to reach at least the sparse reward's success. Writes <out>/hackable_reward.json and
-.svg: success and return over steps.
+and the potential-based repair is to reach at least the sparse reward's success. Writes <out>/runs.json, curves.svg
+and README.md: success and return over steps.
 """
 
 import argparse
@@ -26,7 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--steps", type=int, default=300_000, help="of each training")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
+    parser.add_argument("--out", type=Path, default=RESULTS / "hackable_reward", help="folder of the results")
     arguments = parser.parse_args()
     result: dict[str, list[dict[str, Any]]] = {name: [] for name in REWARDS}
     for seed in arguments.seeds:
@@ -39,10 +39,34 @@ def main() -> None:
             result[name].append(run_seed(CONFIG, seed, overrides))
             print(name, seed, summary_of(result[name][-1]), flush=True)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    (arguments.out / "hackable_reward.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    draw(result, arguments.out / "hackable_reward.svg")
-    for name, runs in result.items():
-        print(f"{name:<10} success at the end {np.mean([run['curve'][-1][1] for run in runs]):.1%}")
+    (arguments.out / "runs.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    draw(result, arguments.out / "curves.svg")
+    (arguments.out / "README.md").write_text(table(result), encoding="utf-8")
+
+
+def table(result: dict[str, list[dict[str, Any]]]) -> str:
+    """Return the figures of all runs, as a page."""
+    rows = [
+        f"| {name} | `{REWARDS[name]}` | {run['seed']} | {summary_of(run)} |"
+        for name, runs in result.items()
+        for run in runs
+    ]
+    means = [f"{name} {np.mean([run['curve'][-1][1] for run in runs]):.1%}" for name, runs in result.items()]
+    return "\n".join(
+        [
+            "# A reward that can be hacked",
+            "",
+            "`python benchmarks/hackable.py`: the first and the last evaluation of each training, 100 episodes each.",
+            f"Mean success at the end: {', '.join(means)}.",
+            "",
+            "| reward | file | seed | success, return |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+            "![success and return over steps](curves.svg)",
+            "",
+        ]
+    )
 
 
 def summary_of(run: dict[str, Any]) -> str:
