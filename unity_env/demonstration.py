@@ -192,7 +192,8 @@ def _parse(path: Path, data: bytes) -> tuple[Any, Any, list[Any]]:
         raise DemonstrationError(f"{path}: not an ML-Agents demonstration of version {' or '.join('01')}")
     brain, at = _next(path, data, HEADER, BrainParametersProto)
     pairs: list[Any] = []
-    while at < len(data) and (meta.number_steps == 0 or len(pairs) < meta.number_steps):  # 0: it was never closed
+    never_closed = meta.number_episodes == 0  # by a crash of Unity; else its metadata stands behind the pairs once more
+    while at < len(data) and (never_closed or len(pairs) < meta.number_steps):
         pair, at = _next(path, data, at, AgentInfoActionPairProto)
         pairs.append(pair)
     if len(pairs) < meta.number_steps:
