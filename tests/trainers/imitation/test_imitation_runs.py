@@ -157,5 +157,6 @@ def test_another_discriminator_than_the_checkpoints_is_refused(
     train_tiny(tmp_path, "r", {STEPS: 256, **gail})
     monkeypatch.chdir(tmp_path)
     for key, value in {"use_actions": True, "use_vail": True, "network_settings": {"hidden_units": 8}}.items():
-        config = write_config(tmp_path, {STEPS: 512, **gail, f"{SIGNALS}.gail.{key}": value}, "r")
+        other = {"demo_path": str(demo), **SMALL, key: value}
+        config = write_config(tmp_path, {STEPS: 512, **gail, f"{SIGNALS}.gail": other}, "r")
         assert_refused(cli("train", config, "--resume"), rf"gail\.{key}: differs from what the checkpoint")
