@@ -144,6 +144,28 @@ def play(
         serve(Session(stage, seed), host, port, seconds, browser=browser)
 
 
+@app.command()
+def record(
+    target: Annotated[str, typer.Argument(help="A task, a config or a run.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The .demo file to write.")],
+    policy: Annotated[str, typer.Option(help="scripted, random, or a run whose best policies act.")] = "scripted",
+    episodes: Annotated[int, typer.Option(min=1, help="How many.")] = 50,
+    seed: Annotated[int, typer.Option(min=0, help="Of the episodes.")] = 3_000_000,
+    behavior: Annotated[str | None, typer.Option(help="Whose, where the scene has several.")] = None,
+    results_dir: ResultsDir = None,
+) -> None:
+    """Record demonstrations, for behavioral_cloning and GAIL here and in ML-Agents."""
+    from trainers.imitation.recorder import record_demonstrations  # noqa: PLC0415
+
+    if not output.absolute().parent.is_dir():
+        raise UserError(f"{output}: no folder {output.parent}")
+    written = record_demonstrations(target, output, policy, episodes, seed, behavior, results_dir)
+    solved = "" if written.solved is None else f", {written.solved:,} solved"
+    print(
+        f"demos     {output}  ({written.behavior}, {written.episodes:,} episodes{solved}, {written.decisions:,} steps)"
+    )
+
+
 @tasks_app.command("list")
 def list_tasks() -> None:
     """List the tasks."""

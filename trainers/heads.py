@@ -22,22 +22,19 @@ class Head:
             `intrinsic` reward, which the learner pays itself.
         gamma: its discount per decision.
         scale: factor on what is paid: `strength` of a term or an intrinsic reward, one over a cost's unit.
+        episodic: whether the end of an episode ends it: what is new to the agent stays so in the next one.
     """
 
     name: str
     role: Role
     gamma: float
     scale: float
+    episodic: bool = True
 
     @property
     def label(self) -> str:
         """Its name in the log and in messages: a cost may be called like a term."""
         return f"{self.role}/{self.name}" if self.role in ("cost", "intrinsic") else self.name
-
-    @property
-    def episodic(self) -> bool:
-        """Whether the end of an episode ends it: what is new to the agent stays so in the next one."""
-        return self.role != "intrinsic"
 
 
 def heads_of(settings: BehaviorSettings) -> tuple[Head, ...]:
@@ -52,8 +49,11 @@ def heads_of(settings: BehaviorSettings) -> tuple[Head, ...]:
     if settings.per_term_critic:
         rewards = [Head(name, "term", gamma, strength) for name, term in shaping.terms.items() if not term.probe]
     costs = [Head(name, "cost", gamma, 1.0 / cost.unit) for name, cost in shaping.costs.items()]
-    signals = settings.reward_signals.intrinsic.items()
-    intrinsic = [Head(name, "intrinsic", of.gamma, of.strength) for name, of in signals if of.strength > 0.0]
+    intrinsic = [
+        Head(name, "intrinsic", of.gamma, of.strength, episodic=name == "gail")
+        for name, of in settings.reward_signals.intrinsic.items()
+        if of.strength > 0.0
+    ]
     return (*rewards, *costs, *intrinsic)
 
 

@@ -1,9 +1,10 @@
 """Records what an environment signals while policies act, so that rewards can be measured without it."""
 
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -11,17 +12,19 @@ from reward_shaping import ENV_REWARD_ONLY, Reward, RewardScorer, Transition
 from reward_shaping.recording import Recording
 from reward_shaping.term import FROM_TRANSITION
 from trainers.config import load_settings
-from trainers.errors import RunError, UserError
+from trainers.errors import UserError
 from trainers.evaluate import Policy
 from trainers.inspect_run import best_policies
 from trainers.run_folder import RunFolder, find_run
 from trainers.settings import RunSettings
 from trainers.stage import open_target, random_policy, scripted_policies
 from trainers.world import EVALUATION_ROWS, World, make_world, run_errors
+from unity_env.agent_rows import AgentRows, StepResult
 from unity_env.sim.baselines import BASELINES
 from unity_env.sim.env import SimEnv
 
 Array = np.ndarray
+T = TypeVar("T")
 POLICIES = ("random", "scripted")
 
 
@@ -31,11 +34,41 @@ class _Tap(Reward):
     def __init__(self, signals: Mapping[str, Any]) -> None:
         super().__init__(ENV_REWARD_ONLY, signals)
         self.signals = frozenset(signals)
-        self.last: Transition | None = None
+        self._last: Transition | None = None
 
     def __call__(self, transition: Transition) -> tuple[Array, Array]:
-        self.last = transition
+        self._last = transition
         return super().__call__(transition)
+
+    def row(self, row: int) -> Transition:
+        """Return a copy of one row, which its environment may overwrite in the next step."""
+        assert self._last is not None
+        transition, one = self._last, slice(row, row + 1)
+        fields = {field: getattr(transition, field)[one].copy() for field in FROM_TRANSITION}
+        before, after = ({name: x[one].copy() for name, x in part.items()} for part in transition[:2])
+        return Transition(before, after, **fields)
+
+
+@dataclass(frozen=True)
+class RecordedScene:
+    """A scene that is recorded.
+
+    Attributes:
+        settings: of its run.
+        world: the scene.
+        name: of the behavior that is recorded.
+        policies: of all behaviors.
+    """
+
+    settings: RunSettings
+    world: World
+    name: str
+    policies: Mapping[str, Policy]
+
+    @property
+    def agents(self) -> AgentRows:
+        """Those of the behavior that is recorded."""
+        return self.world.rows[self.name]
 
 
 def record(
@@ -55,20 +88,31 @@ def record(
         UserError: there is no such target, policy or behavior.
         RunError: the environment failed.
     """
+    with opened(target, policy, episodes, seed, behavior, results_dir) as scene:
+        tap = _Tap(scene.agents.signals)
+        scene.world.scorers[scene.name] = RewardScorer(tap, scene.agents.num_rows)
+        steps = play_episodes(scene, episodes, seed, lambda row, *_: tap.row(row))
+    numbers = np.repeat(np.arange(len(steps)), [len(episode) for episode in steps])
+    about = {
+        "environment": scene.settings.env_settings.env_path,
+        "behavior": scene.name,
+        "policy": policy,
+        "seed": seed,
+        "episodes": len(steps),
+    }
+    return Recording(_joined([step for episode in steps for step in episode]), numbers, about)
+
+
+@contextmanager
+def opened(
+    target: str, policy: str, episodes: int, seed: int, behavior: str | None, results_dir: Path | None
+) -> Iterator[RecordedScene]:
+    """Open a scene to be recorded; see `record`."""
     settings, document, _ = open_target(target, results_dir)
     name = choose_behavior(settings, behavior)
     rows = min(EVALUATION_ROWS, episodes) if settings.env_settings.sim_task else None
     with run_errors(settings, document), closing(make_world(settings, document, evaluation=True, rows=rows)) as world:
-        policies = _policies(policy, world, seed, results_dir)
-        transition, episode = _collect(world, policies, name, episodes, seed)
-    about = {
-        "environment": settings.env_settings.env_path,
-        "behavior": name,
-        "policy": policy,
-        "seed": seed,
-        "episodes": int(episode[-1]) + 1,
-    }
-    return Recording(transition, episode, about)
+        yield RecordedScene(settings, world, name, _policies(policy, world, seed, results_dir))
 
 
 def choose_behavior(settings: RunSettings, behavior: str | None) -> str:
@@ -102,40 +146,34 @@ def _policies(policy: str, world: World, seed: int, results_dir: Path | None) ->
     return best_policies(RunFolder(run), trained, where, world)
 
 
-def _collect(
-    world: World, policies: Mapping[str, Policy], name: str, episodes: int, seed: int
-) -> tuple[Transition, Array]:
-    """Step until every row has its share of whole episodes; returns them one after the other."""
-    rows = world.rows[name].num_rows
-    tap = _Tap(world.rows[name].signals)
-    world.scorers[name] = RewardScorer(tap, rows)
-    share = -(-episodes // rows)
-    under_way: list[list[Transition]] = [[] for _ in range(rows)]
-    whole: list[list[list[Transition]]] = [[] for _ in range(rows)]
+def play_episodes(
+    scene: RecordedScene, episodes: int, seed: int, look: Callable[[int, Sequence[Array], StepResult], T]
+) -> list[list[T]]:
+    """Step until every row has its share of whole episodes; returns them one after the other.
+
+    Args:
+        scene: whose policies act.
+        episodes: how many.
+        seed: of the episodes.
+        look: (row, what its sensors said before, result of the step) -> what to keep of the row's transition.
+    """
+    world, agents = scene.world, scene.agents
+    share = -(-episodes // agents.num_rows)
+    under_way: list[list[T]] = [[] for _ in range(agents.num_rows)]
+    whole: list[list[list[T]]] = [[] for _ in range(agents.num_rows)]
     obs = {of: start for of, (start, _) in world.reset(seed).items()}
     while min(map(len, whole)) < share:
-        results = world.step({of: policies[of](seen) for of, seen in obs.items()})
+        before = agents.sensors
+        results = world.step({of: scene.policies[of](seen) for of, seen in obs.items()})
         obs = {of: result[0] for of, result in results.items()}
-        _, _, terminated, truncated, infos = results[name]
-        assert tap.last is not None
+        result = results[scene.name]
+        _, _, terminated, truncated, infos = result
         for row in np.flatnonzero(infos["valid"]).tolist():
-            under_way[row].append(_row(tap.last, row))
+            under_way[row].append(look(row, before, result))
             if terminated[row] or truncated[row]:
                 whole[row].append(under_way[row])
                 under_way[row] = []
-    ordered = [of_row[index] for index in range(share) for of_row in whole][:episodes]
-    if not ordered:
-        raise RunError("no episode was finished")
-    numbers = np.repeat(np.arange(len(ordered)), [len(episode) for episode in ordered])
-    return _joined([step for episode in ordered for step in episode]), numbers
-
-
-def _row(transition: Transition, row: int) -> Transition:
-    """Return a copy of one row, which its environment may overwrite in the next step."""
-    one = slice(row, row + 1)
-    fields = {field: getattr(transition, field)[one].copy() for field in FROM_TRANSITION}
-    before, after = ({name: x[one].copy() for name, x in part.items()} for part in transition[:2])
-    return Transition(before, after, **fields)
+    return [of_row[index] for index in range(share) for of_row in whole][:episodes]
 
 
 def _joined(steps: list[Transition]) -> Transition:

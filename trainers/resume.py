@@ -103,7 +103,9 @@ def _check_intrinsic(
 ) -> None:
     """Refuse a checkpoint whose intrinsic rewards come from other networks."""
     for signal, settings in behavior.reward_signals.intrinsic.items():
-        saved = state["settings"]["reward_signals"].get(signal)
-        if saved is not None and saved["network_settings"] != settings.network_settings.model_dump(mode="json"):
-            at = ("behaviors", name, "reward_signals", signal, "network_settings")
-            raise document.error(at, f"differ from those that the checkpoint {path} was made with")
+        saved = state["settings"]["reward_signals"].get(signal) or {}
+        now = settings.model_dump(mode="json")
+        for key in ("network_settings", "use_actions", "use_vail"):
+            if key in saved and saved[key] != now[key]:
+                at = ("behaviors", name, "reward_signals", signal, key)
+                raise document.error(at, f"differs from what the checkpoint {path} was made with")

@@ -15,6 +15,7 @@ from unity_env.settings import (
     EngineSettings,
     EnvironmentParameter,
     EnvSettings,
+    Int,
     NonNegativeFloat,
     PositiveFloat,
     PositiveInt,
@@ -23,6 +24,7 @@ from unity_env.settings import (
 )
 
 Discount = Annotated[float, Field(ge=0, le=1)]
+NonNegativeInt = Annotated[Int, Field(ge=0)]
 
 
 def _not_yet(value: Any) -> None:
@@ -98,6 +100,42 @@ class RndSettings(IntrinsicSettings):
     learning_rate: PositiveFloat = 1e-4
 
 
+class GailSettings(IntrinsicSettings):
+    """A reward for what looks like the demonstrations.
+
+    Attributes:
+        gamma: discount; unlike novelty, it ends with the episode.
+        demo_path: a .demo file, or a folder of them; from the working folder, as in ML-Agents.
+        use_actions: the discriminator sees actions, too, and not only what was seen.
+        use_vail: what it may know of them is bounded.
+    """
+
+    gamma: Discount = 0.99
+    demo_path: str
+    use_actions: bool = False
+    use_vail: bool = False
+
+
+class CloningSettings(Settings):
+    """Supervised learning of what demonstrations do, beside reinforcement learning.
+
+    Attributes:
+        demo_path: as in `GailSettings`.
+        strength: the learning rate, in units of the trainer's at its start; 0 has no effect.
+        steps: of training, after which it has fallen to 0; 0 lets it be.
+        samples_per_update: of one pass at most; 0 takes all.
+        num_epoch: passes after every update of the trainer; null takes the trainer's.
+        batch_size: minibatch; null takes the trainer's.
+    """
+
+    demo_path: str
+    strength: NonNegativeFloat = 1.0
+    steps: NonNegativeInt = 0
+    samples_per_update: NonNegativeInt = 0
+    num_epoch: PositiveInt | None = None
+    batch_size: PositiveInt | None = None
+
+
 class RewardSignals(Settings):
     """ML-Agents' reward signals.
 
@@ -105,12 +143,13 @@ class RewardSignals(Settings):
         extrinsic: the task's own; where others are given and this one is not, its strength is 0, as in ML-Agents.
         curiosity: the intrinsic curiosity module (Pathak et al. 2017, arXiv 1705.05363).
         rnd: random network distillation (Burda et al. 2018, arXiv 1810.12894).
+        gail: generative adversarial imitation learning (Ho & Ermon 2016, arXiv 1606.03476).
     """
 
     extrinsic: ExtrinsicSettings = ExtrinsicSettings()
     curiosity: IntrinsicSettings | None = None
     rnd: RndSettings | None = None
-    gail: NotYet = None
+    gail: GailSettings | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -122,7 +161,7 @@ class RewardSignals(Settings):
     @property
     def intrinsic(self) -> dict[str, IntrinsicSettings]:
         """Those that are wanted beside the task's own, by name."""
-        wanted = {"curiosity": self.curiosity, "rnd": self.rnd}
+        wanted = {"curiosity": self.curiosity, "rnd": self.rnd, "gail": self.gail}
         return {name: settings for name, settings in wanted.items() if settings is not None}
 
 
@@ -136,6 +175,7 @@ class BehaviorSettings(Settings):
         time_horizon: GAE traces are cut after so many steps.
         max_steps: steps of all rows together.
         summary_freq: steps between two lines of the log.
+        behavioral_cloning: learning from demonstrations, beside the rewards.
         signals: names for parts of the observed sensors of a build that has no `signals` sensor.
         reward_shaping: the reward function, or the name of a file that holds it; left out, the
             environment's own reward.
@@ -155,7 +195,7 @@ class BehaviorSettings(Settings):
     threaded: bool = False
     init_path: str | None = None
     self_play: NotYet = None
-    behavioral_cloning: NotYet = None
+    behavioral_cloning: CloningSettings | None = None
     signals: dict[str, SignalSlice] = Field(default={})
     reward_shaping: RewardSettings | None = None
     per_term_critic: bool = False

@@ -20,6 +20,7 @@ from trainers.export.bundle import Export, best_checkpoint, export_actor
 from trainers.files import write_text
 from trainers.heads import heads_of
 from trainers.hindsight import make_hindsight
+from trainers.imitation.demonstrations import load_shown
 from trainers.loop import Evaluate, TrainingLoop
 from trainers.resume import changed_settings, initial_checkpoint, initialize, load_resumed, restore
 from trainers.run_folder import RunFolder
@@ -63,6 +64,8 @@ def train(settings: RunSettings, document: Document, display: Display) -> Traine
         world = worlds.enter_context(closing(make_world(settings, document)))
         algorithms = {name: make_algorithm(world.rows[name], settings, name, document) for name in names}
         _use_hindsight(algorithms, settings, world, document)
+        for name, algorithm in algorithms.items():
+            algorithm.show(load_shown(settings.behaviors[name], world.rows[name], name, document))
         evaluate_on = _evaluator(settings, document, algorithms, worlds)
         resumed = load_resumed(folder, settings, document) if chosen.resume else None
         _initialize(algorithms, settings, document)
@@ -123,6 +126,12 @@ def make_algorithm(rows: AgentRows, settings: RunSettings, name: str, document: 
         )
     if not algorithm.has_heads:
         _refuse_heads(behavior, name, document)
+    if behavior.behavioral_cloning is not None and not algorithm.clones:
+        able = ", ".join(kind for kind, of in ALGORITHMS.items() if of.clones)
+        raise document.error(
+            ("behaviors", name, "behavioral_cloning"),
+            f"{behavior.trainer_type} clones no demonstrations; trainers that do: {able}",
+        )
     return algorithm(
         observation.shape[0],
         shape,

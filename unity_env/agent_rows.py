@@ -46,6 +46,8 @@ class AgentRows:
 
     Attributes:
         signals: signal name -> (index of its sensor, where in it).
+        sensors: what every sensor last said, signals included, (N, *shape) each.
+        final_sensors: likewise at the end of the episodes that ended last, zeros in the other rows.
 
     Raises:
         ValueError: a layout or a signal that does not fit the sensors.
@@ -76,20 +78,21 @@ class AgentRows:
         self._row_of: dict[int, int] = {}
         self._idle = np.ones(self.num_rows, dtype=bool)
         self._acted = np.zeros(self.num_rows, dtype=bool)
-        self._sensors = [np.zeros((self.num_rows, *sensor.shape), np.float32) for sensor in self.spec.observation_specs]
+        self.sensors = [np.zeros((self.num_rows, *sensor.shape), np.float32) for sensor in self.spec.observation_specs]
+        self.final_sensors: list[Array] = []
         self._pending_reward = np.zeros(self.num_rows, np.float32)
         self._rew = np.zeros(self.num_rows, np.float32)
         self._valid = np.zeros(self.num_rows, dtype=bool)
         self._action: Any = None
         self._take_decisions(decisions)
         self._pending_reward[:] = 0.0  # ML-Agents' reset leaves the rewards of the aborted episodes standing
-        return self._observation(self._sensors), self._infos(np.zeros(self.num_rows, dtype=bool))
+        return self._observation(self.sensors), self._infos(np.zeros(self.num_rows, dtype=bool))
 
     def now(self) -> StepResult:
         """Return where the rows stand, as a step in which no transition ended."""
         none = np.zeros(self.num_rows, dtype=bool)
         rew = np.zeros(self.num_rows, np.float32)
-        return self._observation(self._sensors), rew, none, none.copy(), self._infos(none.copy())
+        return self._observation(self.sensors), rew, none, none.copy(), self._infos(none.copy())
 
     def no_action(self) -> Any:
         """Return zero actions for all rows."""
@@ -127,7 +130,7 @@ class AgentRows:
             terminated[rows] = ~terminals.interrupted[first]
             final = self._final_infos(rows, [sensor[first] for sensor in terminals.obs]) if len(rows) else {}
         self._take_decisions(decisions)
-        return self._observation(self._sensors), self._rew, terminated, truncated, self._infos(self._valid) | final
+        return self._observation(self.sensors), self._rew, terminated, truncated, self._infos(self._valid) | final
 
     def state_dict(self) -> dict[str, Any]:
         """What the next steps depend on, while every agent waits for an action."""
@@ -174,9 +177,9 @@ class AgentRows:
         self._requesting[rows] = True
         self._idle[rows] = False
         if isinstance(rows, slice):
-            self._sensors = list(obs)  # every environment makes new arrays for every message
+            self.sensors = list(obs)  # every environment makes new arrays for every message
         else:
-            self._sensors = [_with_rows(mine, rows, sensor) for mine, sensor in zip(self._sensors, obs, strict=True)]
+            self.sensors = [_with_rows(mine, rows, sensor) for mine, sensor in zip(self.sensors, obs, strict=True)]
         self._masks = None if masks is None else [self._spread(mask, rows) for mask in masks]
 
     def _rows_for(self, agent_ids: Array) -> Array | slice:
@@ -245,15 +248,16 @@ class AgentRows:
         if self._action is not None:
             infos["action"] = self._action
         if self.signals:
-            infos["signals"] = self._named_signals(self._sensors)
+            infos["signals"] = self._named_signals(self.sensors)
         if self._masks is not None:
             infos["action_mask"] = self._masks
         return infos
 
     def _final_infos(self, rows: Array, obs: list[Array]) -> dict[str, Any]:
-        full = [np.zeros_like(sensor) for sensor in self._sensors]
+        full = [np.zeros_like(sensor) for sensor in self.sensors]
         for mine, sensor in zip(full, obs, strict=True):
             mine[rows] = sensor
+        self.final_sensors = full
         mask = np.zeros(self.num_rows, dtype=bool)
         mask[rows] = True
         final: dict[str, Any] = {"final_obs": self._observation(full), "_final_obs": mask, "_final_info": mask.copy()}

@@ -1,6 +1,7 @@
 """What the training loop asks of an algorithm, on- or off-policy."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -9,6 +10,7 @@ import torch
 
 from reward_shaping import Transition
 from trainers.actors import ActionKind, ActionShape, Actor
+from trainers.imitation.demonstrations import Shown
 from trainers.settings import BehaviorSettings, NetworkSettings
 
 Metrics = dict[str, float]
@@ -47,6 +49,7 @@ class Algorithm(ABC):
         learned: what in its state another run may start from; the rest belongs to the run under way.
         kinds: of actions that it can decide on.
         has_heads: whether it learns a value for each head; if not, it learns from the total reward alone.
+        clones: whether it learns from `behavioral_cloning`, too.
 
     Its constructor takes obs_size (D), shape (of the actions), rows (N), settings (of the behavior), seed (of
     everything random in it) and device (where its networks live).
@@ -55,6 +58,7 @@ class Algorithm(ABC):
     learned: ClassVar[tuple[str, ...]]
     kinds: ClassVar[tuple[ActionKind, ...]] = ("continuous",)
     has_heads: ClassVar[bool] = False
+    clones: ClassVar[bool] = False
     actor: Actor
 
     @abstractmethod
@@ -96,6 +100,9 @@ class Algorithm(ABC):
     @abstractmethod
     def update(self, progress: float) -> Metrics:
         """Learn from what was observed; progress is the fraction of max_steps done."""
+
+    def show(self, shown: Mapping[str, Shown]) -> None:  # noqa: B027  # most do not look
+        """Take over demonstrations, demo_path -> what is there, before the first update of a training."""
 
     def abandon_episodes(self) -> None:  # noqa: B027  # transitions that are whole by themselves stay good
         """Forget what a reset of all rows has cut short; an algorithm that learns from traces drops them."""

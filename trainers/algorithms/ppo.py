@@ -1,5 +1,6 @@
 """Proximal policy optimisation with a clipped objective (Schulman et al. 2017, arXiv 1707.06347)."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,6 +14,8 @@ from trainers.choices import make_stochastic_actor
 from trainers.gae import gae
 from trainers.heads import advantage_shares, heads_of
 from trainers.hyperparameters import PpoHyperparameters
+from trainers.imitation.cloning import Cloning
+from trainers.imitation.demonstrations import Shown
 from trainers.intrinsic import IntrinsicRewards
 from trainers.networks import Critic
 from trainers.rollout import Rollout
@@ -35,6 +38,7 @@ class Ppo(Algorithm):
     learned: ClassVar[tuple[str, ...]] = ("actor", "critic", "optimizer")
     kinds: ClassVar[tuple[ActionKind, ...]] = ("continuous", "discrete", "hybrid")
     has_heads: ClassVar[bool] = True
+    clones: ClassVar[bool] = True
     actor: StochasticActor
 
     def __init__(
@@ -58,6 +62,7 @@ class Ppo(Algorithm):
         costs = settings.reward_shaping.costs if settings.reward_shaping else {}
         self.costs = CostControl(self.heads, costs, rows)
         self.intrinsic = IntrinsicRewards(self.heads, settings, obs_size, shape, rows, seed, device)
+        self.cloning = Cloning(self.actor, settings.behavioral_cloning, self.hyper, seed)
         self._episodic = torch.tensor([head.episodic for head in self.heads], device=device)
         self._last_act = torch.zeros(rows, shape.size)
 
@@ -97,6 +102,11 @@ class Ppo(Algorithm):
         rollout.length += 1
         rollout.obs[rollout.length] = torch.from_numpy(step.next_obs)
 
+    def show(self, shown: Mapping[str, Shown]) -> None:
+        """Learn from demonstrations, too."""
+        self.cloning.show(shown, self.device)
+        self.intrinsic.show(shown)
+
     def abandon_episodes(self) -> None:
         """Drop the rollout under way."""
         self.rollout.clear()
@@ -127,6 +137,7 @@ class Ppo(Algorithm):
                 sums = {name: sums.get(name, 0.0) + value for name, value in metrics.items()}
                 count += 1
         self._update_normalizers(obs)
+        beside |= self.cloning.update(round(progress * self.settings.max_steps))
         self.rollout.clear()
         return {name: float(total) / count for name, total in sums.items()} | {
             "policy/learning_rate": lr,
@@ -147,6 +158,7 @@ class Ppo(Algorithm):
             "rollout": self.rollout.state_dict(),
             "costs": self.costs.state_dict(),
             "intrinsic": self.intrinsic.state_dict(),
+            "cloning": self.cloning.state_dict(),
             "last_act": self._last_act.clone(),
         }
 
@@ -159,6 +171,8 @@ class Ppo(Algorithm):
         self.rollout.load_state_dict(state["rollout"])
         self.costs.load_state_dict(state["costs"])
         self.intrinsic.load_state_dict(state["intrinsic"])
+        if "cloning" in state:
+            self.cloning.load_state_dict(state["cloning"])
         if state["last_act"].shape == self._last_act.shape:
             self._last_act = state["last_act"].clone()
 

@@ -1,6 +1,6 @@
 """Rewards that a learner computes for itself when a rollout is complete, and learns from the same rollout."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -9,21 +9,23 @@ from torch import Tensor
 from trainers.actors import ActionShape
 from trainers.heads import Head
 from trainers.hyperparameters import PpoHyperparameters
+from trainers.imitation.demonstrations import Shown
+from trainers.imitation.gail import Gail
 from trainers.intrinsic.curiosity import Curiosity
 from trainers.intrinsic.rnd import Rnd
-from trainers.intrinsic.scale import ReturnScale
+from trainers.intrinsic.scale import ReturnScale, Unscaled
 from trainers.intrinsic.transitions import Transitions
 from trainers.rollout import Rollout
-from trainers.settings import BehaviorSettings, IntrinsicSettings
+from trainers.settings import BehaviorSettings, GailSettings, IntrinsicSettings
 
 MODELS: dict[str, type[Rnd] | type[Curiosity]] = {"curiosity": Curiosity, "rnd": Rnd}
 
 
 class IntrinsicReward:
-    """A model of what is new, with its optimiser and the scale of its reward.
+    """A model of what is new, or of what was shown, with its optimiser and the scale of its reward.
 
     Args:
-        name: a key of `MODELS`, as in ML-Agents' `reward_signals`.
+        name: a key of `MODELS` or `gail`, as in ML-Agents' `reward_signals`.
         obs_size: D.
         shape: of the actions.
         rows: N.
@@ -43,15 +45,20 @@ class IntrinsicReward:
         device: torch.device,
     ) -> None:
         self.name, self.settings = name, settings
-        self.model = MODELS[name](obs_size, shape, settings.network_settings).to(device)
-        self.scale = ReturnScale(rows, settings.gamma).to(device)
+        self.model: Rnd | Curiosity | Gail
+        self.scale: ReturnScale | Unscaled = ReturnScale(rows, settings.gamma).to(device)
+        if isinstance(settings, GailSettings):
+            self.model = Gail(obs_size, shape.encoded_size, settings, seed).to(device)
+            self.scale = Unscaled()
+        else:
+            self.model = MODELS[name](obs_size, shape, settings.network_settings).to(device)
         learned = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         self.optimizer = torch.optim.Adam(learned, lr=settings.learning_rate, fused=True)
         self.generator = torch.Generator().manual_seed(seed)
 
     @torch.no_grad()
     def reward(self, rollout: Transitions, valid: Tensor) -> Tensor:
-        """Return how new a rollout's transitions are, (T, N), in standard deviations of their discounted sums.
+        """Return a rollout's rewards, (T, N); for what is new, in standard deviations of their discounted sums.
 
         Args:
             rollout: (T, N, ...).
@@ -86,7 +93,7 @@ class IntrinsicReward:
         """Continue exactly where `state_dict` was taken; with another number of rows, sums begin at 0."""
         self.model.load_state_dict(state["model"])
         scale = dict(state["scale"])
-        if scale["running"].shape != self.scale.running.shape:
+        if isinstance(self.scale, ReturnScale) and scale["running"].shape != self.scale.running.shape:
             scale["running"] = torch.zeros_like(self.scale.running)
         self.scale.load_state_dict(scale)
         self.optimizer.load_state_dict(state["optimizer"])
@@ -131,6 +138,12 @@ class IntrinsicRewards:
         assert isinstance(settings.hyperparameters, PpoHyperparameters)
         self._hyper, self._device = settings.hyperparameters, device
         self._obs_size, self._shape = obs_size, shape
+
+    def show(self, shown: Mapping[str, Shown]) -> None:
+        """Take over the demonstrations, demo_path -> what is there."""
+        for signal in self.signals.values():
+            if isinstance(signal.settings, GailSettings) and isinstance(signal.model, Gail):
+                signal.model.show(shown[signal.settings.demo_path], self._device)
 
     def pay(self, rollout: Rollout) -> dict[str, float]:
         """Put the rewards of a full rollout into their heads, times their strength; then learn from it.

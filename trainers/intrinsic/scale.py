@@ -6,6 +6,14 @@ from torch import Tensor, nn
 from trainers.normalizer import Normalizer
 
 
+class Unscaled(nn.Module):
+    """Leave rewards as they are; 0 where there was no transition."""
+
+    def forward(self, rew: Tensor, valid: Tensor) -> Tensor:
+        """Return (T, N) of rew, (T, N), and where there was a transition, (T, N), bool."""
+        return torch.where(valid, rew, 0.0)
+
+
 class ReturnScale(nn.Module):
     """Divide rewards by a running standard deviation of their discounted sums (Burda et al. 2018, section 2.4).
 

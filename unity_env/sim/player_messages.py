@@ -6,6 +6,8 @@ from mlagents_envs.communicator_objects.brain_parameters_pb2 import BrainParamet
 from mlagents_envs.communicator_objects.unity_rl_input_pb2 import UnityRLInputProto
 from mlagents_envs.communicator_objects.unity_rl_output_pb2 import UnityRLOutputProto
 
+from unity_env.link.agent_messages import AgentWriter, announcement
+
 
 class BehaviorMessages:
     """Announces a behavior, reads its actions, writes its agents.
@@ -19,14 +21,12 @@ class BehaviorMessages:
     def __init__(self, behavior: str, spec: BehaviorSpec, agents: int) -> None:
         self.behavior, self._spec, self._agents = behavior, spec, agents
         self._name = f"{behavior}?team=0"
-        self._blank = _blank_agent(spec)
+        self._writer = AgentWriter(spec)
 
     def announcement(self) -> BrainParametersProto:
         """Return what the client needs to know of the behavior."""
-        brain = BrainParametersProto(brain_name=self._name, is_training=True)
-        brain.action_spec.num_continuous_actions = self._spec.action_spec.continuous_size
-        brain.action_spec.num_discrete_actions = self._spec.action_spec.discrete_size
-        brain.action_spec.discrete_branch_sizes.extend(self._spec.action_spec.discrete_branches)
+        brain = announcement(self._name, self._spec)
+        brain.is_training = True
         return brain
 
     def actions(self, rl_input: UnityRLInputProto) -> ActionTuple:
@@ -48,19 +48,5 @@ class BehaviorMessages:
             self._fill(agents.add(), decisions, index)
 
     def _fill(self, agent: AgentInfoProto, records: DecisionSteps | TerminalSteps, index: int) -> None:
-        agent.CopyFrom(self._blank)
-        agent.id, agent.reward = records.agent_id[index], records.reward[index]
-        for obs, values in zip(agent.observations, records.obs, strict=True):
-            obs.float_data.data.extend(values[index].tolist())
-
-
-def _blank_agent(spec: BehaviorSpec) -> AgentInfoProto:
-    """Return an agent with its sensors described and no values."""
-    blank = AgentInfoProto()
-    for sensor in spec.observation_specs:
-        obs = blank.observations.add()
-        obs.name = sensor.name
-        obs.shape.extend(sensor.shape)
-        obs.dimension_properties.extend(int(prop) for prop in sensor.dimension_property)
-        obs.observation_type = sensor.observation_type.value
-    return blank
+        obs = [sensor[index] for sensor in records.obs]
+        self._writer.fill(agent, records.agent_id[index], obs, records.reward[index])

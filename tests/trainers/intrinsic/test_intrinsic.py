@@ -142,6 +142,7 @@ def test_a_signal_may_go_on_with_another_number_of_rows() -> None:
     rollout = walk(0)
     signal.reward(rollout, everywhere(rollout))
     wider.load_state_dict(signal.state_dict())
+    assert isinstance(wider.scale, ReturnScale)
     assert wider.scale.running.tolist() == [0.0] * 6
 
 

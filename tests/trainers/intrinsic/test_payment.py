@@ -136,7 +136,7 @@ def test_a_curious_training_without_the_tasks_reward_resumes_to_the_bit(
     ("changes", "says"),
     [
         ({f"{SIGNALS}.rnd": {"strength": 0.5}}, r"reward_signals.*heads extrinsic, intrinsic/rnd, but the checkpoint"),
-        ({f"{SIGNALS}.curiosity.network_settings.hidden_units": 8}, r"curiosity\.network_settings: differ from those"),
+        ({f"{SIGNALS}.curiosity.network_settings.hidden_units": 8}, r"curiosity\.network_settings: differs from what"),
     ],
 )
 def test_other_signals_than_the_checkpoints_are_refused(

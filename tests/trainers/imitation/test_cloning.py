@@ -1,0 +1,93 @@
+"""Behavioral cloning: what it fits, how its learning rate falls, when it leaves the policy alone."""
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+
+from tests.helpers import difference
+from trainers.actors import ActionShape, GaussianActor
+from trainers.hyperparameters import PpoHyperparameters
+from trainers.imitation.cloning import Cloning
+from trainers.imitation.demonstrations import Shown
+from trainers.settings import CloningSettings, NetworkSettings
+
+HYPER = PpoHyperparameters(learning_rate=1e-2, batch_size=64, buffer_size=64, num_epoch=4)
+GAINS = torch.tensor([[-0.8, -0.4]])
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> None:
+    torch.set_num_threads(1)  # as a training does
+
+
+def controller(seed: int, size: int = 512) -> Shown:
+    """A hand-written controller of a mass on a rail: u = clip(-0.8 x - 0.4 v)."""
+    state = torch.randn(size, 2, generator=torch.Generator().manual_seed(seed))
+    return Shown(state, (state @ GAINS.T).clamp(-1.0, 1.0))
+
+
+def make(shown: Shown | None = None, **settings: Any) -> Cloning:
+    torch.manual_seed(0)
+    actor = GaussianActor(2, ActionShape(1), NetworkSettings(hidden_units=32, num_layers=2))
+    cloning = Cloning(actor, CloningSettings(demo_path="a.demo", **settings), HYPER, seed=0)
+    cloning.show({"a.demo": shown or controller(0)}, torch.device("cpu"))
+    return cloning
+
+
+def test_a_policy_learns_the_controllers_actions_as_the_robot_gets_them() -> None:
+    cloning = make(steps=8)
+    metrics = [cloning.update(step) for step in range(8)]
+    unseen = controller(1)
+    assert isinstance(cloning.actor, GaussianActor)
+    with torch.no_grad():
+        error = (cloning.actor.action(unseen.obs) - unseen.act).abs().mean()
+    assert error < 0.04  # of actions that are 0.6 in the mean
+    assert metrics[-1]["losses/cloning"] < 0.02 * metrics[0]["losses/cloning"]
+    assert cloning.actor.log_std.tolist() == [0.0]  # how much to explore is the trainer's to learn
+
+
+@pytest.mark.parametrize(
+    ("steps", "step", "expected"),
+    [(0, 10**9, 5e-3), (1000, 0, 5e-3), (1000, 250, 0.75 * 5e-3), (1000, 999, 5e-6)],
+)
+def test_the_learning_rate_is_strength_times_the_trainers_and_falls_to_0(
+    steps: int, step: int, expected: float
+) -> None:
+    cloning = make(strength=0.5, steps=steps)
+    assert cloning.update(step)["policy/cloning_learning_rate"] == pytest.approx(expected)
+    assert cloning.optimizer.param_groups[0]["lr"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("settings", "step"), [({"strength": 0.0}, 0), ({"steps": 100}, 100), ({"steps": 100}, 101)])
+def test_without_a_learning_rate_no_bit_is_changed(settings: dict[str, Any], step: int) -> None:
+    cloning = make(**settings)
+    before = copy.deepcopy((cloning.actor.state_dict(), cloning.state_dict()))
+    assert cloning.update(step) == {}
+    assert difference(before, (cloning.actor.state_dict(), cloning.state_dict())) == ""
+
+
+@pytest.mark.parametrize(
+    ("settings", "sizes"),
+    [
+        ({}, [64] * 8),
+        ({"batch_size": 200}, [200, 200, 112]),
+        ({"samples_per_update": 100}, [64, 36]),
+        ({"samples_per_update": 10_000, "batch_size": 512}, [512]),
+    ],
+)
+def test_a_pass_takes_every_demonstration_once_or_as_many_as_wanted(settings: dict[str, Any], sizes: list[int]) -> None:
+    batches = make(**settings)._batches()
+    assert [len(batch) for batch in batches] == sizes
+    assert len(set(torch.cat(batches).tolist())) == sum(sizes)
+
+
+def test_a_restored_cloning_makes_the_same_next_update() -> None:
+    cloning, fresh = make(steps=100), make(controller(0), steps=100)
+    cloning.update(0)
+    fresh.actor.load_state_dict(cloning.actor.state_dict())
+    fresh.load_state_dict(copy.deepcopy(cloning.state_dict()))
+    assert cloning.update(50) == fresh.update(50)
+    assert difference(cloning.actor.state_dict(), fresh.actor.state_dict()) == ""
+    assert difference(cloning.state_dict(), fresh.state_dict()) == ""
