@@ -1,5 +1,7 @@
 """Policies of discrete and hybrid actions: their distributions, and masks that nothing gets past."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -56,7 +58,7 @@ def allowed_of(masks: Tensor, choices: Tensor) -> Tensor:
 
 
 def distributions(actor: StochasticActor, obs: Tensor) -> list[torch.distributions.Categorical]:
-    return [torch.distributions.Categorical(logits=part) for part in actor.scores(obs)]  # type: ignore[no-untyped-call]
+    return [torch.distributions.Categorical(logits=part) for part in actor.scores(obs)]
 
 
 def test_the_kind_of_actions_decides_on_the_policy() -> None:
@@ -203,7 +205,7 @@ def test_masks_follow_the_observation_as_1_for_what_is_allowed() -> None:
 
 def test_final_observations_are_as_wide_and_allow_everything() -> None:
     obs = np.zeros((2, 1), dtype=np.float32)
-    infos = {"final_obs": obs + 3, "action_mask": [np.ones((2, 2), dtype=bool)]}
+    infos: dict[str, Any] = {"final_obs": obs + 3, "action_mask": [np.ones((2, 2), dtype=bool)]}
     assert seen(obs, infos, (2,)).tolist() == [[0, 0, 0]] * 2
     assert infos["final_obs"].tolist() == [[3, 1, 1]] * 2
     assert seen(obs, {}, ()) is obs

@@ -56,7 +56,7 @@ def as_ml_agents_reads(data: bytes) -> tuple[Any, Any, list[Any]]:
     size, at = _DecodeVarint32(data, 33)
     brain = BrainParametersProto.FromString(data[at : at + size])
     at += size
-    pairs = []
+    pairs: list[Any] = []
     while at < len(data) and len(pairs) < meta.number_steps:
         size, at = _DecodeVarint32(data, at)
         pairs.append(AgentInfoActionPairProto.FromString(data[at : at + size]))
@@ -110,7 +110,7 @@ def unity_file(pairs: list[Any], *, closed: bool = True, older: bool = False) ->
     brain = BrainParametersProto(brain_name="Crawler")
     if older:
         brain.vector_action_size_deprecated.append(1)
-        brain.vector_action_space_type_deprecated = 1  # type: ignore[assignment]  # the enum's continuous
+        brain.vector_action_space_type_deprecated = 1  # the enum's continuous
     else:
         brain.action_spec.num_continuous_actions = 1
     if closed:

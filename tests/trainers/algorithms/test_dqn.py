@@ -139,8 +139,9 @@ def test_n_step_returns_do_not_reach_into_the_next_episode() -> None:
 
 
 def batch_of(obs: Tensor, ret: float, discount: float, choices: list[float]) -> Experience:
-    numbers = (torch.tensor([value]) for value in (ret, discount))
-    return Experience(obs, torch.tensor([choices]), *numbers, obs, torch.ones(1), np.zeros(1, dtype=np.int64))
+    returns, discounts = torch.tensor([ret]), torch.tensor([discount])
+    index = np.zeros(1, dtype=np.int64)
+    return Experience(obs, torch.tensor([choices]), returns, discounts, obs, torch.ones(1), index)
 
 
 def with_values(dqn: Dqn, online: list[float], target: list[float]) -> None:

@@ -1,6 +1,7 @@
 """ML-Agents' ONNX contract for actors that choose: masks in, int64 choices out."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -48,7 +49,7 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     return actor, path
 
 
-def outputs_of(actor: Actor) -> dict[str, list[object]]:
+def outputs_of(actor: Actor) -> dict[str, Any]:
     return {**CONSTANTS, **(NUMBERS if actor.shape.continuous else {}), **CHOICES}
 
 
