@@ -99,8 +99,7 @@ def train(settings: RunSettings, document: Document, display: Display) -> Traine
             return Trained(folder, loop.step, {}, {})
         for name, algorithm in algorithms.items():
             algorithm.load_state_dict(load_checkpoint(best_checkpoint(folder, name))["algorithm"])
-        last = settings.evaluation
-        finals = evaluate_on(last.final_episodes, last.final_seed) if evaluate_on else {}
+        finals = evaluate_on(settings.evaluation.final_episodes, settings.evaluation.final_seed) if evaluate_on else {}
     exports = {name: export_actor(folder, name, settings, finals.get(name)) for name in names}
     return Trained(folder, loop.step, finals, exports)
 
