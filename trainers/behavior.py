@@ -101,7 +101,22 @@ class BehaviorTrainer:
         Raises:
             RunError: a loss that is not a number.
         """
-        metrics = self.algorithm.update(self.step / self.settings.max_steps)
+        self._record(self.algorithm.update(self.step / self.settings.max_steps))
+
+    def receive(self, metrics: Mapping[str, float], episodes: Mapping[str, list[float]]) -> None:
+        """Take in what a learner in another process has done.
+
+        Args:
+            metrics: of its updates.
+            episodes: of those that ended with it, what `EpisodeLog.take` returns.
+
+        Raises:
+            RunError: a loss that is not a number.
+        """
+        self._episodes.extend(episodes)
+        self._record(metrics)
+
+    def _record(self, metrics: Mapping[str, float]) -> None:
         broken = [name for name, value in metrics.items() if name.startswith("losses/") and not math.isfinite(value)]
         if broken:
             raise RunError(

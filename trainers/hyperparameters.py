@@ -14,31 +14,24 @@ Schedule = Literal["linear", "constant"]
 MAX_SAMPLES = 10_000_000  # of one update; beyond it memory, not learning, would decide
 
 
-class PpoHyperparameters(Settings):
-    """Proximal policy optimisation (Schulman et al. 2017, arXiv 1707.06347).
+class ActorCriticHyperparameters(Settings):
+    """What a policy with a value function learns by, L = L_pi + c_v L_v - c_e H.
 
     Attributes:
-        batch_size: minibatch, samples.
         buffer_size: samples collected for one update, over all rows.
-        beta: entropy coefficient c_2 of eq. 9.
-        epsilon: clip range of eq. 7.
+        beta: entropy coefficient c_e.
+        lambd: lambda of GAE: 1 is Monte Carlo, 0 the temporal difference.
         shared_critic: actor and critic share their hidden layers.
-        lambd: lambda of eq. 11, GAE.
-        num_epoch: K, passes over the buffer.
-        value_coefficient: c_1 of eq. 9.
+        value_coefficient: c_v.
         max_grad_norm: the gradient's norm is clipped to this; null leaves it.
     """
 
-    batch_size: Annotated[PositiveInt, Field(le=MAX_SAMPLES)] = 1024
-    buffer_size: Annotated[PositiveInt, Field(le=MAX_SAMPLES)] = 10240
-    learning_rate: PositiveFloat = 3e-4
+    buffer_size: Annotated[PositiveInt, Field(le=MAX_SAMPLES)]
+    learning_rate: PositiveFloat
     learning_rate_schedule: Schedule = "linear"
-    beta: NonNegativeFloat = 5e-3
+    beta: NonNegativeFloat
     beta_schedule: Schedule = "linear"
-    epsilon: PositiveFloat = 0.2
-    epsilon_schedule: Schedule = "linear"
     lambd: Fraction = 0.95
-    num_epoch: PositiveInt = 3
     shared_critic: bool = False
     value_coefficient: NonNegativeFloat = 0.5
     max_grad_norm: PositiveFloat | None = 0.5
@@ -46,18 +39,95 @@ class PpoHyperparameters(Settings):
     @model_validator(mode="before")
     @classmethod
     def _follow_learning_rate(cls, data: Any) -> Any:
-        """Beta and epsilon follow the learning rate's schedule where theirs is not given, as in ML-Agents."""
+        """Let other schedules be the learning rate's where they are not given, as in ML-Agents; none can adapt."""
         if not isinstance(data, dict):
             return data
         schedule = data.get("learning_rate_schedule", "linear")
+        schedule = "constant" if schedule == "adaptive" else schedule
+        others = {name for name in cls.model_fields if name.endswith("_schedule")} - {"learning_rate_schedule"}
         given = {key: value for key, value in data.items() if value is not None or not key.endswith("_schedule")}
-        return {"beta_schedule": schedule, "epsilon_schedule": schedule} | given
+        return dict.fromkeys(others, schedule) | given
+
+
+class PpoHyperparameters(ActorCriticHyperparameters):
+    """Proximal policy optimisation (Schulman et al. 2017, arXiv 1707.06347).
+
+    Attributes:
+        batch_size: minibatch, samples.
+        learning_rate_schedule: `adaptive` keeps the KL divergence near kl_target instead, as rsl_rl does: within
+            1e-5 to 1e-2, a step that went beyond twice the target is followed by a smaller one.
+        num_epoch: K, passes over the buffer.
+        objective: `clip`, eq. 7, or `kl`, the penalty of eq. 8.
+        epsilon: clip range of eq. 7.
+        kl_coefficient: beta of eq. 8 in the first update; it adapts. 0 stays 0: plain importance sampling, eq. 6.
+        kl_target: d_targ of section 4, nats.
+        value_clipping: values are clipped like the policy, to epsilon around those of the rollout.
+    """
+
+    batch_size: Annotated[PositiveInt, Field(le=MAX_SAMPLES)] = 1024
+    buffer_size: Annotated[PositiveInt, Field(le=MAX_SAMPLES)] = 10240
+    learning_rate: PositiveFloat = 3e-4
+    learning_rate_schedule: Literal["linear", "constant", "adaptive"] = "linear"  # type: ignore[assignment]  # wider
+    beta: NonNegativeFloat = 5e-3
+    epsilon: PositiveFloat = 0.2
+    epsilon_schedule: Schedule = "linear"
+    num_epoch: PositiveInt = 3
+    objective: Literal["clip", "kl"] = "clip"
+    kl_coefficient: NonNegativeFloat = 1.0
+    kl_target: PositiveFloat = 0.01
+    value_clipping: bool = False
 
     @model_validator(mode="after")
     def _batch_fits_buffer(self) -> Self:
         if self.batch_size > self.buffer_size:
             raise ValueError(f"batch_size {self.batch_size} is larger than buffer_size {self.buffer_size}")
         return self
+
+
+class A2cHyperparameters(ActorCriticHyperparameters):
+    """Advantage actor-critic: one RMSprop step per rollout (Mnih et al. 2016, arXiv 1602.01783).
+
+    Attributes:
+        rms_decay: alpha of RMSprop.
+        rms_epsilon: added to its mean square under the root.
+        normalize_advantage: to mean 0 and standard deviation 1 in every rollout, as PPO does; the paper does not.
+    """
+
+    buffer_size: Annotated[PositiveInt, Field(le=MAX_SAMPLES)] = 512
+    learning_rate: PositiveFloat = 7e-4
+    beta: NonNegativeFloat = 0.01
+    rms_decay: Annotated[float, Field(gt=0, lt=1)] = 0.99
+    rms_epsilon: PositiveFloat = 1e-5
+    normalize_advantage: bool = False
+
+
+class A3cHyperparameters(A2cHyperparameters):
+    """Asynchronous advantage actor-critic (Mnih et al. 2016, arXiv 1602.01783): A2C in several processes.
+
+    Attributes:
+        buffer_size: of each worker.
+        num_workers: processes with a simulation of their own each; null: one per CPU.
+    """
+
+    num_workers: Annotated[PositiveInt, Field(le=1024)] | None = None
+
+
+class ReinforceHyperparameters(Settings):
+    """Policy gradient with whole episodes (Williams 1992).
+
+    Attributes:
+        num_episodes: N of one update, rounded up to a multiple of the rows.
+        variant: what an action's log-probability is multiplied by. `plain`: the episode's return. `baseline`: less
+            the mean of the other episodes. `reward_to_go`: only what came after the action, less the same baseline.
+            `discounted`: likewise, with the discount gamma.
+        max_grad_norm: the gradient's norm is clipped to this; null leaves it.
+    """
+
+    num_episodes: Annotated[PositiveInt, Field(le=1_000_000)] = 64
+    variant: Literal["plain", "baseline", "reward_to_go", "discounted"] = "discounted"
+    learning_rate: PositiveFloat = 1e-3
+    learning_rate_schedule: Schedule = "linear"
+    max_grad_norm: PositiveFloat | None = None
 
 
 class HindsightSettings(Settings):
@@ -198,11 +268,21 @@ class DqnHyperparameters(OffPolicyHyperparameters):
         return self
 
 
-TrainerType = Literal["ppo", "dqn", "ddpg", "td3", "sac"]
+TrainerType = Literal["reinforce", "a2c", "a3c", "ppo", "dqn", "ddpg", "td3", "sac"]
 Hyperparameters = (
-    PpoHyperparameters | DqnHyperparameters | DdpgHyperparameters | Td3Hyperparameters | SacHyperparameters
+    ReinforceHyperparameters
+    | A2cHyperparameters
+    | A3cHyperparameters
+    | PpoHyperparameters
+    | DqnHyperparameters
+    | DdpgHyperparameters
+    | Td3Hyperparameters
+    | SacHyperparameters
 )
 HYPERPARAMETERS: dict[str, type[Hyperparameters]] = {
+    "reinforce": ReinforceHyperparameters,
+    "a2c": A2cHyperparameters,
+    "a3c": A3cHyperparameters,
     "ppo": PpoHyperparameters,
     "dqn": DqnHyperparameters,
     "ddpg": DdpgHyperparameters,

@@ -88,10 +88,18 @@ class TrainingLoop:
             for trainer in self.trainers.values():
                 trainer.metrics.close()
 
+    def request_stop(self) -> None:
+        """End the run after the next update."""
+        self.stop_requested = True
+        self.display.note("stopping after this update; once more stops at once")
+
     def _run(self) -> None:
         while not (self.solved or self.stop_requested or all(trainer.finished for trainer in self.trainers.values())):
             self._collect()
             self._update()
+        self._finish()
+
+    def _finish(self) -> None:
         if self.solved:
             self.display.note(f"solved: success reached {self.evaluation.success_threshold:.1%} at step {self.step:,}")
         self._summarize([trainer for trainer in self.trainers.values() if not trainer.summarized])
@@ -117,12 +125,16 @@ class TrainingLoop:
             self._seconds["simulation"] += stepped - acted
 
     def _update(self) -> None:
-        """Let those learn who have enough; log, evaluate and save where an interval has passed."""
+        """Let those learn who have enough."""
         ready = [trainer for trainer in self.trainers.values() if trainer.algorithm.ready()]
         started = time.perf_counter()
         for trainer in ready:
             trainer.update()
         self._seconds["update"] += time.perf_counter() - started
+        self._take_stock(ready)
+
+    def _take_stock(self, ready: list[BehaviorTrainer]) -> None:
+        """Log, evaluate and save where those that have learned have passed an interval."""
         self._advance_lessons()
         self._summarize([trainer for trainer in ready if trainer.crossed(trainer.settings.summary_freq)])
         if any(trainer.crossed(self.evaluation.interval) for trainer in ready):
@@ -149,12 +161,14 @@ class TrainingLoop:
     def _summarize(self, trainers: list[BehaviorTrainer]) -> None:
         if not trainers:
             return
-        total = sum(self._seconds.values())
-        split = {f"time/{part}_share": seconds / total for part, seconds in self._seconds.items()}
         scene = {f"scene/{name}": value for name, value in self.world.stats().items()}
         sampled = {f"environment/{name}": mean for name, mean in self.world.sampled_means().items()}
         for trainer in trainers:
-            trainer.summarize({**sampled, **self.curricula.summary(), **scene, **split})
+            trainer.summarize({**sampled, **self.curricula.summary(), **scene, **self._time_shares()})
+
+    def _time_shares(self) -> dict[str, float]:
+        total = sum(self._seconds.values())
+        return {f"time/{part}_share": seconds / total for part, seconds in self._seconds.items()}
 
     def _evaluate(self) -> None:
         if self.evaluate is None:
@@ -224,8 +238,7 @@ class TrainingLoop:
         def request(*_: Any) -> None:
             if self.stop_requested:
                 raise KeyboardInterrupt
-            self.stop_requested = True
-            self.display.note("stopping after this update; once more stops at once")
+            self.request_stop()
 
         before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
         try:

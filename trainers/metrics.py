@@ -58,6 +58,16 @@ class EpisodeLog:
         self._length[rows] = 0
         return ended
 
+    def take(self) -> dict[str, list[float]]:
+        """Return the values of the episodes that ended since the last summary, by name, and start anew."""
+        ended, self._ended = dict(self._ended), defaultdict(list)
+        return ended
+
+    def extend(self, ended: Mapping[str, list[float]]) -> None:
+        """Add values that another log's `take` has returned."""
+        for name, values in ended.items():
+            self._ended[name] += values
+
     def restart(self) -> None:
         """Forget the episodes under way: all rows were reset."""
         self._return[:] = 0.0
@@ -65,9 +75,7 @@ class EpisodeLog:
 
     def summary(self) -> dict[str, float]:
         """Return the means and start anew."""
-        means = {name: float(np.mean(values)) for name, values in self._ended.items()}
-        self._ended.clear()
-        return means
+        return {name: float(np.mean(values)) for name, values in self.take().items()}
 
     def state_dict(self) -> dict[str, Any]:
         """Episodes under way, and those of the summary to come."""

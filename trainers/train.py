@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from trainers.a3c.main import AsyncLoop, for_a3c, is_a3c
 from trainers.actors import ActionShape
 from trainers.algorithms import ALGORITHMS, Algorithm
 from trainers.algorithms.off_policy import OffPolicy
@@ -57,6 +58,7 @@ def train(settings: RunSettings, document: Document, display: Display) -> Traine
     """
     names = tuple(settings.behaviors)
     torch.set_num_threads(settings.torch_settings.threads)
+    settings = for_a3c(settings, document)
     chosen = settings.checkpoint_settings
     folder = RunFolder(Path(chosen.results_dir) / chosen.run_id)
     folder.check(names, resume=chosen.resume, force=chosen.force)
@@ -75,7 +77,8 @@ def train(settings: RunSettings, document: Document, display: Display) -> Traine
 
         trainers = {name: _trainer(name, settings, algorithms[name], world, folder, display) for name in names}
         curricula = Curricula(settings.environment_parameters, {name: of.num_rows for name, of in world.rows.items()})
-        loop = TrainingLoop(world, trainers, settings.evaluation, evaluate_on, curricula, folder, display)
+        parts = (world, trainers, settings.evaluation, evaluate_on, curricula, folder, display)
+        loop = AsyncLoop(*parts, settings=settings, document=document) if is_a3c(settings) else TrainingLoop(*parts)
         _announce(settings, world, document, display)
         if resumed is None:
             loop.start(settings.env_settings.seed)
@@ -96,8 +99,7 @@ def train(settings: RunSettings, document: Document, display: Display) -> Traine
             return Trained(folder, loop.step, {}, {})
         for name, algorithm in algorithms.items():
             algorithm.load_state_dict(load_checkpoint(best_checkpoint(folder, name))["algorithm"])
-        last = settings.evaluation
-        finals = evaluate_on(last.final_episodes, last.final_seed) if evaluate_on else {}
+        finals = evaluate_on(settings.evaluation.final_episodes, settings.evaluation.final_seed) if evaluate_on else {}
     exports = {name: export_actor(folder, name, settings, finals.get(name)) for name in names}
     return Trained(folder, loop.step, finals, exports)
 

@@ -72,7 +72,7 @@ def test_scalars_are_read_as_a_person_means_them(text: str, value: Any) -> None:
 def test_an_ml_agents_file_loads_unchanged(tmp_path: Path) -> None:
     ball = load(tmp_path, THREE_D_BALL).behaviors["3DBall"]
     assert ppo_of(ball).lambd == 0.99
-    assert ball.hyperparameters.buffer_size == 12000
+    assert ppo_of(ball).buffer_size == 12000
     assert ball.network_settings.normalize
     assert (ball.time_horizon, ball.summary_freq) == (1000, 12000)
 
@@ -197,7 +197,7 @@ behaviors:
     behaviors = load(tmp_path, text).behaviors
     assert [behaviors[name].max_steps for name in "ABC"] == [7, 8, 7]
     assert [ppo_of(behaviors[name]).num_epoch for name in "ABC"] == [2, 9, 9]
-    assert [behaviors[name].hyperparameters.batch_size for name in "ABC"] == [16, 16, 16]
+    assert [ppo_of(behaviors[name]).batch_size for name in "ABC"] == [16, 16, 16]
 
 
 def test_empty_sections_and_the_deprecated_framework_are_no_matter(tmp_path: Path) -> None:

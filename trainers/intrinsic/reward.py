@@ -8,7 +8,6 @@ from torch import Tensor
 
 from trainers.actors import ActionShape
 from trainers.heads import Head
-from trainers.hyperparameters import PpoHyperparameters
 from trainers.imitation.demonstrations import Shown
 from trainers.imitation.gail import Gail
 from trainers.intrinsic.curiosity import Curiosity
@@ -135,8 +134,7 @@ class IntrinsicRewards:
             name: IntrinsicReward(name, obs_size, shape, rows, signal, seed, device) for name, signal in wanted.items()
         }
         self._columns = {head.name: column for column, head in enumerate(heads) if head.role == "intrinsic"}
-        assert isinstance(settings.hyperparameters, PpoHyperparameters)
-        self._hyper, self._device = settings.hyperparameters, device
+        self._device = device
         self._obs_size, self._shape = obs_size, shape
 
     def show(self, shown: Mapping[str, Shown]) -> None:
@@ -145,8 +143,13 @@ class IntrinsicRewards:
             if isinstance(signal.settings, GailSettings) and isinstance(signal.model, Gail):
                 signal.model.show(shown[signal.settings.demo_path], self._device)
 
-    def pay(self, rollout: Rollout) -> dict[str, float]:
+    def pay(self, rollout: Rollout, batch_size: int, num_epoch: int) -> dict[str, float]:
         """Put the rewards of a full rollout into their heads, times their strength; then learn from it.
+
+        Args:
+            rollout: full.
+            batch_size: of the minibatches to learn from.
+            num_epoch: passes over the rollout.
 
         Returns:
             Of every reward: `intrinsic/<name>`, its mean over the transitions without the strength, and its losses.
@@ -161,7 +164,7 @@ class IntrinsicRewards:
             if name in self._columns:
                 rollout.rew[..., self._columns[name]] = (signal.settings.strength * rew).cpu()
             metrics[f"intrinsic/{name}"] = float(rew[valid].mean())
-            metrics |= signal.update(samples, self._hyper.batch_size, self._hyper.num_epoch)
+            metrics |= signal.update(samples, batch_size, num_epoch)
         return metrics
 
     def _transitions(self, rollout: Rollout) -> Transitions:

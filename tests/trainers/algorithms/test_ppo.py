@@ -10,7 +10,15 @@ from torch import Tensor, nn
 from tests.helpers import difference
 from trainers.actors import ActionShape, GaussianActor
 from trainers.algorithms import Step
-from trainers.algorithms.ppo import Ppo, clipped_policy_loss, explained_variance
+from trainers.algorithms.actor_critic import explained_variance
+from trainers.algorithms.ppo import (
+    Ppo,
+    adapted_penalty,
+    adapted_rate,
+    clipped_policy_loss,
+    clipped_value_loss,
+    penalized_policy_loss,
+)
 from trainers.settings import BehaviorSettings
 
 GAMMA, LAM = 0.5, 0.8
@@ -273,3 +281,89 @@ def test_after_a_reset_of_all_rows_the_rollout_begins_anew() -> None:
     assert ppo.ready()
     assert ppo.rollout.obs[:, 0, 0].tolist() == [0.0] * 5
     assert ppo.rollout.final_obs == []
+
+
+def test_the_penalized_loss_is_worked_arithmetic() -> None:
+    old = torch.zeros(2, dtype=torch.float64)
+    new = torch.log(torch.tensor([1.5, 0.5]).double())
+    divergence = ((1.5 - 1 - math.log(1.5)) + (0.5 - 1 - math.log(0.5))) / 2
+    loss = penalized_policy_loss(new, old, torch.tensor([2.0, -2.0]).double(), 3.0)
+    assert float(loss) == pytest.approx(3.0 * divergence - (1.5 * 2 - 0.5 * 2) / 2)
+
+
+@pytest.mark.parametrize(
+    ("kl", "after"), [(0.0066, 1.0), (0.0067, 2.0), (0.01, 2.0), (0.0149, 2.0), (0.0151, 4.0), (1.0, 4.0)]
+)
+def test_the_penalty_halves_below_and_doubles_above_its_band(kl: float, after: float) -> None:
+    assert adapted_penalty(2.0, kl, target=0.01) == after
+
+
+@pytest.mark.parametrize(
+    ("rate", "kl", "after"),
+    [
+        (1e-3, 0.021, 1e-3 / 1.5),
+        (1e-3, 0.019, 1e-3),
+        (1e-3, 0.0051, 1e-3),
+        (1e-3, 0.0049, 1.5e-3),
+        (1e-3, 0.0, 1e-3),  # the first step of an update: nothing has been seen yet
+        (1.2e-5, 1.0, 1e-5),
+        (9e-3, 0.001, 1e-2),
+    ],
+)
+def test_the_learning_rate_follows_the_divergence_between_its_bounds(rate: float, kl: float, after: float) -> None:
+    assert adapted_rate(rate, kl, target=0.01) == pytest.approx(after)
+
+
+@pytest.mark.parametrize(
+    ("val", "loss"),
+    [
+        (3.0, 0.9**2 * 1.0),  # 0.1 from the return of 3, had it not been clipped to 2.1
+        (2.05, 0.95**2),
+        (0.0, 9.0),  # clipped to 1.9, which is nearer: the larger error counts
+    ],
+)
+def test_the_clipped_value_loss_is_the_larger_one(val: float, loss: float) -> None:
+    one = torch.tensor([[val]]).double()
+    found = clipped_value_loss(one, torch.tensor([[2.0]]).double(), torch.tensor([[3.0]]).double(), 0.1)
+    assert float(found) == pytest.approx(loss)
+
+
+def practise(ppo: Ppo, updates: int) -> list[dict[str, float]]:
+    """Updates on a task of one step, whose reward is the action."""
+    rows = len(ppo._last_act)
+    obs, done = np.zeros((rows, 1), dtype=np.float32), np.ones(rows, dtype=bool)
+    found = []
+    for _ in range(updates):
+        while not ppo.ready():
+            act = ppo.act(obs, done)
+            ppo.observe(Step(act[:, 0], done, ~done, obs, obs, done))
+        found.append(ppo.update(0.0))
+    return found
+
+
+def test_the_penalty_keeps_the_divergence_near_its_target() -> None:
+    about = {"buffer_size": 256, "batch_size": 64, "num_epoch": 4, "learning_rate": 0.02, "beta": 0.0}
+    target = 0.02
+    kept = practise(make_ppo(rows=64, objective="kl", kl_target=target, learning_rate_schedule="constant", **about), 24)
+    free = practise(
+        make_ppo(rows=64, objective="kl", kl_coefficient=0.0, learning_rate_schedule="constant", **about), 9
+    )
+    settled = [update["policy/kl"] for update in kept[12:]]
+    assert target / 3 < sum(settled) / len(settled) < 2 * target
+    assert max(update["policy/kl"] for update in free) > 4 * target
+    assert kept[-1]["policy/kl_coef"] != 1.0
+    assert {update["policy/kl_coef"] for update in free} == {0.0}
+
+
+def test_an_adaptive_learning_rate_moves_and_is_restored() -> None:
+    about = {"learning_rate_schedule": "adaptive", "num_epoch": 4, "batch_size": 16, "buffer_size": 64}
+    ppo, fresh = make_ppo(rows=16, **about), make_ppo(rows=16, **about)
+    rates = [update["policy/learning_rate"] for update in practise(ppo, 4)]
+    assert len(set(rates)) > 1
+    fresh.load_state_dict(copy.deepcopy(ppo.state_dict()))
+    assert difference(practise(ppo, 2), practise(fresh, 2)) == ""
+
+
+def test_schedules_that_follow_an_adaptive_learning_rate_are_constant() -> None:
+    hyper: Any = settings(learning_rate_schedule="adaptive").hyperparameters
+    assert (hyper.beta_schedule, hyper.epsilon_schedule) == ("constant", "constant")

@@ -81,7 +81,7 @@ def test_what_is_paid_is_strength_times_reward_of_transitions_within_episodes(na
     rollout, signal = twin.rollout, twin.intrinsic.signals[name]
     within = torch.tensor([2.0, 6.0, 4.0])[:, None, None]
     expected = signal.reward(Transitions(rollout.obs[:-1], to_env(rollout.act), within), rollout.valid)
-    metrics = ppo.intrinsic.pay(ppo.rollout)
+    metrics = ppo.intrinsic.pay(ppo.rollout, 4, 1)
     torch.testing.assert_close(ppo.rollout.rew[..., 1], 0.25 * expected)
     assert ppo.rollout.rew[:, 0, 0].tolist() == [1, 2, 3]
     assert metrics[f"intrinsic/{name}"] == pytest.approx(expected.mean().item())
@@ -89,7 +89,7 @@ def test_what_is_paid_is_strength_times_reward_of_transitions_within_episodes(na
 
 def test_a_learner_without_intrinsic_rewards_has_nothing_of_them() -> None:
     ppo = make_ppo()
-    assert ppo.intrinsic.pay(ppo.rollout) == {}
+    assert ppo.intrinsic.pay(ppo.rollout, 4, 1) == {}
     assert ppo.state_dict()["intrinsic"] == {}
 
 

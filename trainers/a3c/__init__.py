@@ -1,0 +1,1 @@
+"""A3C's processes: main.py coordinates, worker.py plays and learns, networks.py is what they share."""

@@ -1,0 +1,234 @@
+"""What the on-policy algorithms have in common: they learn from a rollout of the present policy, and forget it."""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from trainers.actors import ActionKind, ActionShape, StochasticActor
+from trainers.algorithms.algorithm import Algorithm, Metrics, Step
+from trainers.algorithms.cost_control import CostControl
+from trainers.choices import make_stochastic_actor
+from trainers.gae import gae
+from trainers.heads import advantage_shares, heads_of
+from trainers.hyperparameters import ActorCriticHyperparameters
+from trainers.imitation.demonstrations import Shown
+from trainers.intrinsic import IntrinsicRewards
+from trainers.networks import Critic
+from trainers.rollout import Rollout
+from trainers.settings import BehaviorSettings, NetworkSettings
+
+
+class Samples(NamedTuple):
+    """A rollout's B valid samples.
+
+    Attributes:
+        obs: s, (B, D).
+        act: a, (B, A).
+        adv: A(s, a), what the heads' advantages come to, (B,).
+        returns: of every head, A + V, (B, K).
+        val: V(s) of every head at the time of the rollout, (B, K).
+    """
+
+    obs: Tensor
+    act: Tensor
+    adv: Tensor
+    returns: Tensor
+    val: Tensor
+
+
+class ActorCritic(Algorithm):
+    """A policy and a value function that learn from rollouts of buffer_size samples, with GAE.
+
+    A subclass makes the optimizer, and says in `update` what it does with `_batch()`.
+
+    Args:
+        obs_size: D.
+        shape: of the actions, A of them, of any kind.
+        rows: N.
+        settings: of the behavior.
+        seed: of everything random in it.
+        device: where the networks live and learn.
+    """
+
+    learned: ClassVar[tuple[str, ...]] = ("actor", "critic", "optimizer")
+    kinds: ClassVar[tuple[ActionKind, ...]] = ("continuous", "discrete", "hybrid")
+    has_heads: ClassVar[bool] = True
+    actor: StochasticActor
+    hyper: ActorCriticHyperparameters
+
+    def __init__(
+        self, obs_size: int, shape: ActionShape, rows: int, settings: BehaviorSettings, seed: int, device: torch.device
+    ) -> None:
+        assert isinstance(settings.hyperparameters, ActorCriticHyperparameters)
+        self.settings, self.hyper = settings, settings.hyperparameters
+        self.heads = heads_of(settings)
+        self.device = device
+        torch.manual_seed(seed)
+        self.actor = self.make_actor(obs_size, shape, settings.network_settings).to(device)
+        self.critic = Critic(obs_size, len(self.heads), settings.network_settings).to(device)
+        if self.hyper.shared_critic:
+            self.critic.encoder = self.actor.encoder
+        self.parameters = list(dict.fromkeys([*self.actor.parameters(), *self.critic.parameters()]))
+        self.optimizer = self._make_optimizer()
+        self.generator = torch.Generator().manual_seed(seed)
+        steps = max(1, self.hyper.buffer_size // rows)
+        self.rollout = Rollout(steps, rows, obs_size + shape.choices, shape.size, len(self.heads))
+        costs = settings.reward_shaping.costs if settings.reward_shaping else {}
+        self.costs = CostControl(self.heads, costs, rows)
+        self.intrinsic = IntrinsicRewards(self.heads, settings, obs_size, shape, rows, seed, device)
+        self._episodic = torch.tensor([head.episodic for head in self.heads], device=device)
+        self._last_act = torch.zeros(rows, shape.size)
+
+    @abstractmethod
+    def _make_optimizer(self) -> Optimizer:
+        """Make what moves `parameters`."""
+
+    @staticmethod
+    def make_actor(obs_size: int, shape: ActionShape, settings: NetworkSettings) -> StochasticActor:
+        """Make a Gaussian policy, a categorical one, or both in one."""
+        return make_stochastic_actor(obs_size, shape, settings)
+
+    @torch.no_grad()
+    def act(self, obs: np.ndarray, requesting: np.ndarray) -> Any:
+        """Sample from the policy."""
+        rollout, t = self.rollout, self.rollout.length
+        if t == 0:
+            rollout.obs[0] = torch.from_numpy(obs)
+            rollout.noise.normal_(generator=self.generator)
+        act = self.actor.sample(rollout.obs[t].to(self.device), rollout.noise[t].to(self.device)).cpu()
+        if not requesting.all():
+            act = torch.where(torch.from_numpy(requesting)[:, None], act, self._last_act)
+        rollout.act[t] = self._last_act = act
+        return self.actor.shape.for_env(self.actor.command(act))
+
+    @torch.no_grad()
+    def act_deterministic(self, obs: np.ndarray) -> Any:
+        """Take the policy's mean, and its likeliest choices."""
+        return self.actor.shape.for_env(self.actor.action(torch.from_numpy(obs).to(self.device)).cpu())
+
+    def observe(self, step: Step) -> None:
+        """Store the transition."""
+        rollout, t = self.rollout, self.rollout.length
+        rollout.rew[t] = torch.from_numpy(step.rew[:, None] if step.head_rew is None else step.head_rew)
+        rollout.terminated[t] = torch.from_numpy(step.terminated)
+        rollout.truncated[t] = torch.from_numpy(step.truncated)
+        rollout.valid[t] = torch.from_numpy(step.valid)
+        if step.final_obs is not None:
+            rows = torch.from_numpy(np.flatnonzero(step.terminated | step.truncated))
+            rollout.add_final_obs(rows, torch.from_numpy(step.final_obs)[rows])
+        rollout.length += 1
+        rollout.obs[rollout.length] = torch.from_numpy(step.next_obs)
+
+    def show(self, shown: Mapping[str, Shown]) -> None:
+        """Let rewards for what was shown compare with it."""
+        self.intrinsic.show(shown)
+
+    def abandon_episodes(self) -> None:
+        """Drop the rollout under way."""
+        self.rollout.clear()
+        self.costs.abandon_episodes()
+
+    def ready(self) -> bool:
+        """Whether buffer_size samples are there."""
+        return self.rollout.full
+
+    def state_dict(self) -> dict[str, Any]:
+        """Networks, optimiser, random state, and the rollout under way."""
+        return {
+            "heads": [head.label for head in self.heads],
+            "actor": self.actor.state_dict(),
+            "critic": self.critic.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "generator": self.generator.get_state(),
+            "rollout": self.rollout.state_dict(),
+            "costs": self.costs.state_dict(),
+            "intrinsic": self.intrinsic.state_dict(),
+            "last_act": self._last_act.clone(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue exactly where `state_dict` was taken."""
+        self.actor.load_state_dict(state["actor"])
+        self.critic.load_state_dict(state["critic"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.generator.set_state(state["generator"])
+        self.rollout.load_state_dict(state["rollout"])
+        self.costs.load_state_dict(state["costs"])
+        self.intrinsic.load_state_dict(state["intrinsic"])
+        if state["last_act"].shape == self._last_act.shape:
+            self._last_act = state["last_act"].clone()
+
+    @torch.no_grad()
+    def _batch(self) -> Samples:
+        """Return the rollout's samples."""
+        rollout = self.rollout
+        obs = rollout.obs.to(self.device)
+        val = self.critic(obs)
+        head_adv, valid = self._advantages(val[:-1], self._next_values(val))
+        head_adv, val = head_adv[valid], val[:-1][valid]
+        adv = (head_adv * self.costs.weights().to(self.device)).sum(dim=1)
+        return Samples(obs[:-1][valid], rollout.act.to(self.device)[valid], adv, head_adv + val, val)
+
+    def _rate(self) -> float:
+        """Return the learning rate."""
+        rate: float = self.optimizer.param_groups[0]["lr"]
+        return rate
+
+    def _set_rate(self, rate: float) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+
+    def _clip_gradient(self) -> Tensor:
+        """Bring the gradient's norm down to max_grad_norm; returns what it was, ()."""
+        max_norm = torch.inf if self.hyper.max_grad_norm is None else self.hyper.max_grad_norm
+        return nn.utils.clip_grad_norm_(self.parameters, max_norm)
+
+    def _next_values(self, val: Tensor) -> Tensor:
+        """Return V(s_{t+1}), (T, N, K), from V of the stored observations, (T + 1, N, K).
+
+        After a cut, an episodic head looks at the true last observation, any other one at the next episode's first.
+        """
+        rollout, next_val = self.rollout, val[1:].clone()
+        for t, rows, final_obs in rollout.final_obs:
+            cut = rollout.truncated[t, rows] > 0.0
+            final_val = self.critic(final_obs[cut].to(self.device))
+            next_val[t, rows[cut]] = torch.where(self._episodic, final_val, next_val[t, rows[cut]])
+        return next_val
+
+    def _advantages(self, val: Tensor, next_val: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the advantages of every head, (T, N, K), and where they are to be had, (T, N), bool."""
+        rollout, device = self.rollout, self.device
+        rew, terminated, valid = (part.to(device) for part in (rollout.rew, rollout.terminated, rollout.valid))
+        done = torch.maximum(terminated, rollout.truncated.to(device))
+        horizon_ends = torch.arange(1, rollout.steps + 1, device=device) % self.settings.time_horizon == 0
+        ends, done_ends = (flag.unsqueeze(-1) * self._episodic for flag in (terminated, done))
+        cut = torch.maximum(done_ends, horizon_ends[:, None, None].float())
+        gamma = [head.gamma for head in self.heads]
+        return gae(rew, val, next_val, ends, cut, valid.unsqueeze(-1), gamma=gamma, lam=self.hyper.lambd), valid
+
+    def _value_metrics(self, returns: Tensor, val: Tensor) -> Metrics:
+        """Return how well the reward is foreseen; where there are several heads, each of them, and what it weighs."""
+        rewards = [column for column, head in enumerate(self.heads) if head.role != "cost"]
+        metrics = {"value/explained_variance": explained_variance(val[:, rewards].sum(1), returns[:, rewards].sum(1))}
+        if len(self.heads) == 1:
+            return metrics
+        for column, head in enumerate(self.heads):
+            metrics[f"value/explained_variance/{head.label}"] = explained_variance(val[:, column], returns[:, column])
+        adv = (returns - val) * self.costs.weights().to(self.device)
+        return metrics | advantage_shares(self.heads, adv.cpu().numpy())
+
+    def _update_normalizers(self, obs: Tensor) -> None:
+        """Take the rollout's observations in; after the update, so that logp and its ratio see one network."""
+        for encoder in dict.fromkeys((self.actor.encoder, self.critic.encoder)):
+            encoder.update_normalizer(obs)
+
+
+def explained_variance(val: Tensor, returns: Tensor) -> float:
+    """Return 1 - Var[returns - V] / Var[returns]: 1 is perfect, 0 no better than a constant; nan without variance."""
+    variance = returns.var(correction=0)
+    return float(1.0 - (returns - val).var(correction=0) / variance) if variance > 0 else float("nan")

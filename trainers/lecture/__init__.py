@@ -1,0 +1,1 @@
+"""What the lecture notes behind this project begin with, to read and to check: neural networks and SGD."""
