@@ -27,7 +27,7 @@ def make_dqn(obs_size: int = STATES, branches: tuple[int, ...] = (2,), rows: int
     settings = BehaviorSettings.model_validate(
         {
             "trainer_type": "dqn",
-            "hyperparameters": {"batch_size": 32, "buffer_size": 2000, **hyper},
+            "hyperparameters": {"batch_size": 32, "buffer_size": 4000, **hyper},
             "network_settings": network,
             "reward_signals": {"extrinsic": {"gamma": GAMMA}},
         }
@@ -80,15 +80,15 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "double": {"double": True},
     "dueling": {"dueling": True},
     "prioritized": {"prioritized": {"beta": 1.0}},
-    "soft": {"tau": 0.05, "target_update_interval": 1},
+    "soft": {"tau": 0.1, "target_update_interval": 1},
 }
 
 
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
 def test_q_of_a_chain_converges_to_the_bellman_optimum(options: dict[str, Any]) -> None:
-    common = {"learning_rate": 3e-3, "target_update_interval": 25, "steps_per_update": 4, "buffer_init_steps": 200}
-    dqn = make_dqn(rows=4, **(common | options))
-    walk(dqn, 1500, 4)
+    common = {"batch_size": 64, "learning_rate": 1e-2, "target_update_interval": 15, "steps_per_update": 20}
+    dqn = make_dqn(rows=16, buffer_init_steps=1000, **(common | options))
+    walk(dqn, 560, 16)
     states = np.arange(GOAL)
     with torch.no_grad():
         found = dqn.actor(torch.from_numpy(seen(states))).numpy()

@@ -123,6 +123,20 @@ def test_icms_inverse_model_learns_the_action_of_a_small_deterministic_system() 
     assert error.item() < 0.02 * unseen.act.square().mean().item()
 
 
+def test_the_inverse_models_loss_of_choices_is_their_negative_log_likelihood() -> None:
+    torch.manual_seed(0)
+    shape = ActionShape(1, (2, 3))
+    icm, obs = Curiosity(2, shape, SMALL), torch.randn(6, 2)
+    act = torch.tensor([[0.9, 1.0, 2.0]] * 6)
+    transitions = Transitions(obs, shape.encode(act), obs + 1)
+    predicted = icm.predict_action(transitions)
+    expected = (predicted[:, 0] - 0.3).square()
+    for logits, choice in ((predicted[:, 1:3], 1), (predicted[:, 3:], 2)):
+        expected = expected + torch.nn.functional.cross_entropy(logits, torch.full((6,), choice), reduction="none")
+    found = icm.losses(transitions)["curiosity_inverse"]
+    assert found.item() == pytest.approx((1 - BETA) * expected.mean().item(), rel=1e-5)
+
+
 @pytest.mark.parametrize("name", ["rnd", "curiosity"])
 def test_a_restored_signal_makes_the_same_next_rewards_and_update(name: str) -> None:
     signal, fresh = make(name), make(name, seed=7)
