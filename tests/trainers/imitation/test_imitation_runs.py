@@ -141,6 +141,24 @@ def test_demonstrations_that_do_not_fit_are_refused_with_both_sizes(tmp_path: Pa
     assert not (tmp_path / "results").exists()
 
 
+@pytest.mark.parametrize(
+    ("section", "key", "value", "says"),
+    [
+        (CLONING, "strength", -1.0, "greater than or equal to 0"),
+        (CLONING, "step", 5, "unknown key, did you mean steps"),
+        (CLONING, "steps", -1, "greater than or equal to 0"),
+        (CLONING, "num_epoch", 0, "greater than 0"),
+        (f"{SIGNALS}.gail", "gamma", 1.1, "less than or equal to 1"),
+    ],
+)
+def test_wrong_settings_are_refused_with_their_line(
+    tmp_path: Path, section: str, key: str, value: float, says: str
+) -> None:
+    config = write_config(tmp_path, {section: {"demo_path": "a.demo", key: value}})
+    line = line_of(config, f"{key}: {value}")
+    assert_refused(cli("train", config), rf"tiny\.yaml:{line}: {section}\.{key}: .*{says}")
+
+
 def test_a_trainer_that_does_not_clone_says_which_do(
     tmp_path: Path, demo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
