@@ -25,6 +25,7 @@ GOOD = {
         "MobileRobot",
         ["mobile_goal_potential", "mobile_goal_shaped", "mobile_goal_sparse"],
     ),
+    "mobile_goal_discrete": ("mobile_goal_discrete", "MobileRobot", ["mobile_goal_choices"]),
     "mobile_follow": ("mobile_follow", "MobileRobot", ["mobile_follow_shaped", "mobile_follow_sparse"]),
     "playroom_arm": ("playroom", "RobotArm", ["playroom_arm", "playroom_arm_sparse"]),
     "playroom_base": ("playroom", "MobileRobot", ["playroom_base", "playroom_base_sparse"]),
