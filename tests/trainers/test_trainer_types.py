@@ -17,7 +17,7 @@ LEARN: dict[str, dict[str, Any]] = {
 
 
 def of_kind(kind: str, steps: int) -> dict[str, Any]:
-    return {f"{BEHAVIOR}.trainer_type": kind, f"{BEHAVIOR}.hyperparameters": LEARN[kind], STEPS: steps}
+    return {f"{BEHAVIOR}.trainer_type": kind, f"{BEHAVIOR}.hyperparameters": dict(LEARN[kind]), STEPS: steps}
 
 
 @pytest.mark.parametrize("kind", LEARN)

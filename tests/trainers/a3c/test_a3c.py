@@ -22,12 +22,12 @@ from trainers.hyperparameters import A3cHyperparameters
 
 WORKERS, UPDATES = 2, 300
 STEPS = f"{BEHAVIOR}.max_steps"
-HYPER: dict[str, Any] = {"buffer_size": 32, "learning_rate": 1e-3, "num_workers": WORKERS}
-A3C = {
-    f"{BEHAVIOR}.trainer_type": "a3c",
-    f"{BEHAVIOR}.hyperparameters": HYPER,
-    "env_settings.num_areas": 4,
-}
+
+
+def a3c(changes: dict[str, Any], workers: int = WORKERS) -> dict[str, Any]:
+    hyper = {"buffer_size": 32, "learning_rate": 1e-3, "num_workers": workers}
+    small = {f"{BEHAVIOR}.trainer_type": "a3c", f"{BEHAVIOR}.hyperparameters": hyper, "env_settings.num_areas": 4}
+    return small | changes
 
 
 def push_ones(shared: GlobalNetworks, worker: int) -> None:
@@ -62,7 +62,7 @@ def test_every_workers_updates_land_and_the_step_counter_is_exact() -> None:
 
 
 def test_a_killed_worker_is_replaced_and_ctrl_c_ends_all_within_two_seconds(tmp_path: Path) -> None:
-    config = write_config(tmp_path, {**A3C, STEPS: 10**9, f"{BEHAVIOR}.summary_freq": 1000})
+    config = write_config(tmp_path, a3c({STEPS: 10**9, f"{BEHAVIOR}.summary_freq": 1000}))
     command = [sys.executable, "-c", "from trainers.cli import main; main()", "train", str(config), "--run-id", "x"]
     environment = {**os.environ, "PYTHONPATH": str(Path.cwd()), "PYTHONUNBUFFERED": "1"}
     log = tmp_path / "log.txt"
@@ -98,15 +98,14 @@ def workers_of(pid: int) -> list[int]:
 
 
 def test_a_run_counts_every_step_and_goes_on_from_its_networks_optimiser_and_counter(tmp_path: Path) -> None:
-    alone = {**A3C, f"{BEHAVIOR}.hyperparameters.num_workers": 1}
-    run = train_tiny(tmp_path, "a", {**alone, STEPS: 512})
+    run = train_tiny(tmp_path, "a", a3c({STEPS: 512}, workers=1))
     state = checkpoint_of(run)
     assert state["step"] == 512
     assert state["algorithm"]["actor"]["encoder.0.count"] == state["step"]
     assert all(bool((of["square"] > 0).any()) for of in state["algorithm"]["optimizer"]["state"].values())
     last = json.loads((run / NAME / "metrics.jsonl").read_text().splitlines()[-2])
     assert {"losses/policy_loss", "reward_per_step/near", "reward_weight/near", "time/update_share"} <= last.keys()
-    config = write_config(tmp_path, {**alone, STEPS: 1024}, "a")
+    config = write_config(tmp_path, a3c({STEPS: 1024}, workers=1), "a")
     outcome = cli("train", config, "--results-dir", run.parent, "--run-id", "a", "--resume")
     assert outcome.code == 0, outcome.err
     assert f"resumed at step {state['step']:,}: networks and optimiser; the episodes start anew" in outcome.out
@@ -132,7 +131,7 @@ def test_a_run_counts_every_step_and_goes_on_from_its_networks_optimiser_and_cou
 def test_what_a3c_cannot_do_is_refused_with_its_line(
     tmp_path: Path, changes: dict[str, Any], where: str, what: str
 ) -> None:
-    outcome = cli("train", write_config(tmp_path, {**A3C, **changes}), "--results-dir", tmp_path / "results")
+    outcome = cli("train", write_config(tmp_path, a3c(changes)), "--results-dir", tmp_path / "results")
     assert outcome.code == 2
     assert len(outcome.err.strip().splitlines()) == 1
     assert re.search(r"tiny\.yaml:\d+: ", outcome.err)
