@@ -115,8 +115,8 @@ def test_no_config_at_all_is_refused() -> None:
         ("reward_signals.extrinsic.gamma", 1.1, ["less than or equal to 1"]),
         ("network_settings.hidden_units", 1_000_000_000, ["less than or equal to"]),
         ("hyperparameters.buffer_size", 100_000_000_000_000, ["less than or equal to"]),
-        ("reward_signals.gail", {}, [r"gail\.demo_path: Field required"]),
-        ("behavioral_cloning", {}, [r"cloning\.demo_path: Field required"]),
+        ("reward_signals.gail", {}, [r"gail\.demo_path: is missing"]),
+        ("behavioral_cloning", {}, [r"cloning\.demo_path: is missing"]),
         ("reward_signals.rnd.gamma", 1.0, ["less than 1"]),
         ("reward_signals.rnd.strength", -1.0, ["greater than or equal to 0"]),
         ("reward_signals.curiosity.strenght", 1.0, ["unknown key", "did you mean strength"]),
@@ -178,7 +178,7 @@ def test_a_setting_outside_the_behavior_is_refused_with_its_key(
         ),
         ({"a": {"term": "reach", "signal": {"goal": "tool_pos"}, "weight": 1.0}}, [r"terms\.a\.signal", "goal"]),
         ({"a": {"term": "time", "signal": "success", "weight": 1.0}}, [r"terms\.a\.signal", "none"]),
-        ({"a": {"term": "reach", "weight": 1.0}}, [r"terms\.a\.parameters\.std", "required"]),
+        ({"a": {"term": "reach", "weight": 1.0}}, [r"terms\.a\.parameters\.std", "is missing"]),
         ({"a": {"term": "reach", "parameters": {"std": -1.0}, "weight": 1.0}}, [r"parameters\.std", "greater than 0"]),
         (
             {"a": {"term": "reach", "parameters": {"std": 1.0, "sdt": 2.0}, "weight": 1.0}},
@@ -187,13 +187,13 @@ def test_a_setting_outside_the_behavior_is_refused_with_its_key(
         ({"a": {"term": "time", "weight": float("nan")}}, [r"terms\.a\.weight", "finite"]),
         ({"a": {"term": "time", "weight": "heavy"}}, [r"terms\.a\.weight", "heavy"]),
         ({"a": {"term": "time", "weight": True}}, [r"terms\.a\.weight"]),
-        ({"a": {"term": "time"}}, [r"terms\.a\.weight", "required"]),
+        ({"a": {"term": "time"}}, [r"terms\.a\.weight", "is missing"]),
         ({"a": {"term": "time", "wieght": 1.0}}, [r"terms\.a"]),
         ({"a": 1.0}, [r"terms\.a"]),
         ({}, ["terms"]),
         (
             {"a": {"term": "time", "weight": {"schedule": "linear", "initial": 0.0, "final": 1.0}}},
-            [r"terms\.a\.weight\.end", "required"],
+            [r"terms\.a\.weight\.end", "is missing"],
         ),
         (
             {"a": {"term": "time", "weight": {"schedule": "linaer", "initial": 0.0, "final": 1.0, "end": 5}}},
@@ -201,7 +201,7 @@ def test_a_setting_outside_the_behavior_is_refused_with_its_key(
         ),
         (
             {"a": {"term": "tolerance", "signal": "goal_distance", "weight": 1.0}},
-            [r"terms\.a\.parameters\.bounds", "required"],
+            [r"terms\.a\.parameters\.bounds", "is missing"],
         ),
         (
             {
