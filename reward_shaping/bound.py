@@ -86,7 +86,8 @@ def _checked(path: Path, term: Term, given: Mapping[str, Any]) -> dict[str, Any]
         first = errors[0]
         where = (*path, "parameters", *(str(key) for key in first["loc"]))
         known = ", ".join(term.parameters.model_fields) or "none"
-        raise RewardError(where, f"{first['msg']} (parameters of this term: {known})") from None
+        what = "is missing" if first["type"] == "missing" else first["msg"]
+        raise RewardError(where, f"{what} (parameters of this term: {known})") from None
     if term.check is not None:
         try:
             term.check(**parameters)
