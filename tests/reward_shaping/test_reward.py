@@ -88,7 +88,7 @@ def test_the_table_names_term_signals_parameters_and_weight() -> None:
             ("terms", "x", "signal"),
             "argument succes, did you mean success",
         ),
-        ({"term": "reach", "weight": 1.0}, ("terms", "x", "parameters", "std"), "required .*this term: std"),
+        ({"term": "reach", "weight": 1.0}, ("terms", "x", "parameters", "std"), "is missing .*this term: std"),
         (
             {"term": "reach", "parameters": {"std": 0.0}, "weight": 1.0},
             ("terms", "x", "parameters", "std"),
