@@ -137,10 +137,13 @@ class Plain(Ppo):
 @pytest.mark.parametrize(
     ("changes", "parts"),
     [
-        (COSTS, [r"tiny\.yaml:\d+: behaviors\.RobotArm\.reward_shaping\.costs: ppo has no cost critics.*: better"]),
+        (
+            COSTS,
+            [r"tiny\.yaml:\d+: behaviors\.RobotArm\.reward_shaping\.costs: ppo has no cost critics.*: a2c, better"],
+        ),
         (
             {SPLIT: True},
-            [r"tiny\.yaml:\d+: behaviors\.RobotArm\.per_term_critic: ppo has no critic per term.*: better"],
+            [r"tiny\.yaml:\d+: behaviors\.RobotArm\.per_term_critic: ppo has no critic per term.*: a2c, better"],
         ),
     ],
 )

@@ -248,7 +248,10 @@ def test_eval_and_export_work_on_a_finished_run(undisturbed: Path) -> None:
     assert first.out == second.out
     measured = json.loads(first.out)
     assert measured.keys() == {"episodes", "seed", "behaviors"}
-    assert measured["behaviors"][NAME].keys() == {"success", "return", "length"}
+    means = measured["behaviors"][NAME]
+    intervals = means.pop("intervals")
+    assert means.keys() == intervals.keys() == {"success", "return", "length"}
+    assert all(low <= means[name] <= high for name, (low, high) in intervals.items())
     before = (undisturbed / f"{NAME}.onnx").read_bytes()
     outcome = cli("export", undisturbed)
     assert outcome.code == 0, outcome.err
