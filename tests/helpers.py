@@ -2,6 +2,8 @@
 
 import contextlib
 import io
+import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -117,6 +119,27 @@ def train_tiny(folder: Path, run_id: str, changes: Mapping[str, Any] | None = No
     outcome = cli("train", config, "--results-dir", folder / "results", "--run-id", run_id, *more)
     assert outcome.code == 0, outcome.err
     return folder / "results" / run_id
+
+
+def assert_refused(outcome: Outcome, *parts: str, code: int = 2) -> None:
+    """One or two lines that begin with error: and contain `parts` (regular expressions)."""
+    lines = outcome.err.strip().splitlines()
+    assert outcome.code == code, outcome
+    assert "Traceback" not in outcome.err + outcome.out
+    assert 1 <= len(lines) <= 2, outcome.err
+    assert lines[0].startswith("error: "), outcome.err
+    for part in parts:
+        assert re.search(part, outcome.err), outcome.err
+
+
+def lines_of(folder: Path) -> list[dict[str, Any]]:
+    """What a behavior's folder logged, as strict JSON."""
+
+    def reject(constant: str) -> float:
+        raise AssertionError(f"{constant} is not JSON")
+
+    lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line, parse_constant=reject) for line in lines]
 
 
 def checkpoint_of(run: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import pytest
 import torch
 import yaml
 
-from tests.helpers import BEHAVIOR, NAME, Outcome, cli, files_below, robotrl, train_tiny, write_config
+from tests.helpers import BEHAVIOR, NAME, Outcome, assert_refused, cli, files_below, robotrl, train_tiny, write_config
 
 SHORT = {f"{BEHAVIOR}.max_steps": 256}
 
@@ -18,17 +18,6 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Relative paths, `results` among them, lie below tmp_path."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def assert_refused(outcome: Outcome, *parts: str, code: int = 2) -> None:
-    """One or two lines that begin with error: and contain `parts` (regular expressions)."""
-    lines = outcome.err.strip().splitlines()
-    assert outcome.code == code, outcome
-    assert "Traceback" not in outcome.err + outcome.out
-    assert 1 <= len(lines) <= 2, outcome.err
-    assert lines[0].startswith("error: "), outcome.err
-    for part in parts:
-        assert re.search(part, outcome.err), outcome.err
 
 
 def line_of(path: Path, text: str) -> int:

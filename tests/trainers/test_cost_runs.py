@@ -1,13 +1,22 @@
 """Runs with costs, and with a critic per term: their logs, that they resume to the bit, what is refused."""
 
-import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.helpers import BEHAVIOR, NAME, Outcome, checkpoint_of, cli, difference, train_tiny, write_config
+from tests.helpers import (
+    BEHAVIOR,
+    NAME,
+    assert_refused,
+    checkpoint_of,
+    cli,
+    difference,
+    lines_of,
+    train_tiny,
+    write_config,
+)
 from trainers import train
 from trainers.algorithms import ALGORITHMS
 from trainers.algorithms.ppo import Ppo
@@ -18,34 +27,22 @@ JERK: dict[str, Any] = {"term": "action_rate", "limit": 0.5, "per": "step"}
 COSTS = {f"{SHAPING}.costs": {"speed": SPEED, "jerk": JERK}}
 
 
-def lines_of(run: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (run / NAME / "metrics.jsonl").read_text().splitlines()]
-
-
-def refused(outcome: Outcome, *parts: str) -> None:
-    """One line, and no traceback."""
-    assert outcome.code == 2
-    (line,) = outcome.err.strip().splitlines()
-    for part in parts:
-        assert re.search(part, line), line
-
-
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return train_tiny(tmp_path_factory.mktemp("costs"), "whole", {STEPS: 1024, SPLIT: True, **COSTS})
 
 
 def test_costs_are_logged_apart_from_the_terms(whole: Path) -> None:
-    keys = {key for line in lines_of(whole) for key in line}
+    keys = {key for line in lines_of(whole / NAME) for key in line}
     measures = ("per_step", "per_episode", "limit", "multiplier")
     assert {f"cost/{name}/{measure}" for name in ("speed", "jerk") for measure in measures} <= keys
     assert not any(key.startswith("reward_per") and key.endswith(("speed", "jerk")) for key in keys)
-    limits = {line["cost/speed/limit"] for line in lines_of(whole) if "cost/speed/limit" in line}
+    limits = {line["cost/speed/limit"] for line in lines_of(whole / NAME) if "cost/speed/limit" in line}
     assert limits == {80.0}
 
 
 def test_each_terms_share_of_the_advantage_is_logged(whole: Path) -> None:
-    shared = [line for line in lines_of(whole) if "advantage_share/near" in line]
+    shared = [line for line in lines_of(whole / NAME) if "advantage_share/near" in line]
     assert len(shared) == 4
     for line in shared:
         shares = {key: value for key, value in line.items() if key.startswith("advantage_share/")}
@@ -74,7 +71,7 @@ def test_evaluations_measure_the_costs(tmp_path: Path) -> None:
     each: dict[str, Any] = {"term": "time", "limit": 0.5, "per": "step"}
     costs = {"each": each, "all": {"term": "time", "limit": 200.0}}
     run = train_tiny(tmp_path, "measured", {STEPS: 256, f"{SHAPING}.costs": costs})
-    (line,) = [line for line in lines_of(run) if "evaluation/length" in line]
+    (line,) = [line for line in lines_of(run / NAME) if "evaluation/length" in line]
     assert line["evaluation/cost/each"] == 1.0
     assert line["evaluation/cost/all"] == line["evaluation/length"]
     assert checkpoint_of(run)["best"][0] == -0.5
@@ -97,7 +94,7 @@ def test_another_set_of_heads_is_refused_with_both(whole: Path, changes: dict[st
     config = write_config(whole.parent.parent, {STEPS: 2048, **changes})
     outcome = cli("train", config, "--results-dir", whole.parent, "--run-id", "whole", "--resume")
     was = r"whole/RobotArm/checkpoint\.pt was made with haste, near, cost/speed, cost/jerk"
-    refused(outcome, rf"tiny\.yaml:\d+: {BEHAVIOR}\.reward_shaping: the critic has heads {heads}, but", was)
+    assert_refused(outcome, rf"tiny\.yaml:\d+: {BEHAVIOR}\.reward_shaping: the critic has heads {heads}, but", was)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +121,7 @@ def test_another_set_of_heads_is_refused_with_both(whole: Path, changes: dict[st
 def test_what_cannot_be_trained_is_refused_with_its_line(
     tmp_path: Path, changes: dict[str, Any], parts: list[str]
 ) -> None:
-    refused(cli("train", write_config(tmp_path, changes), "--results-dir", tmp_path / "results"), *parts)
+    assert_refused(cli("train", write_config(tmp_path, changes), "--results-dir", tmp_path / "results"), *parts)
     assert not (tmp_path / "results").exists()
 
 
@@ -151,7 +148,7 @@ def test_a_trainer_without_heads_refuses_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], parts: list[str]
 ) -> None:
     monkeypatch.setattr(train, "ALGORITHMS", {**ALGORITHMS, "ppo": Plain, "better": Ppo})
-    refused(cli("train", write_config(tmp_path, changes), "--results-dir", tmp_path / "results"), *parts)
+    assert_refused(cli("train", write_config(tmp_path, changes), "--results-dir", tmp_path / "results"), *parts)
 
 
 def test_a_cost_that_turns_out_to_be_no_number_ends_the_run_with_its_line(

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.helpers import lines_of
 from trainers.metrics import EpisodeLog, MetricsLog
 
 NO = np.array([False, False])
@@ -43,10 +44,6 @@ def test_an_episode_log_survives_a_save_and_load() -> None:
     for each in (log, fresh):
         each.add(np.array([1.0, 3.0]), SECOND, NO, infos())
     assert log.summary() == fresh.summary()
-
-
-def lines_of(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
 def test_values_are_averaged_between_two_lines(tmp_path: Path) -> None:

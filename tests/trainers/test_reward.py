@@ -1,12 +1,11 @@
 """What a training owes to its reward: nothing to a probe, the hash in its files, schedules that survive a resume."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.helpers import BEHAVIOR, NAME, checkpoint_of, cli, difference, train_tiny
+from tests.helpers import BEHAVIOR, NAME, checkpoint_of, cli, difference, lines_of, train_tiny
 from trainers.config import find_config, load_settings
 from trainers.world import make_env
 
@@ -14,10 +13,6 @@ STEPS = f"{BEHAVIOR}.max_steps"
 TERMS = f"{BEHAVIOR}.reward_shaping.terms"
 PROBE: dict[str, Any] = {"term": "action_rate", "weight": -3.0, "probe": True}
 LEARNED = ("algorithm", "env", "episodes", "step", "best")
-
-
-def lines_of(run: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (run / NAME / "metrics.jsonl").read_text().splitlines()]
 
 
 @pytest.mark.parametrize("silent", [PROBE, {**PROBE, "weight": 0.0, "probe": False}])
@@ -28,7 +23,9 @@ def test_a_term_that_does_not_count_changes_no_bit_of_a_training(tmp_path: Path,
     for part in LEARNED:
         assert difference(one[part], other[part]) == "", part
     label = "probe/jerk" if silent["probe"] else "jerk"
-    logged = [line[f"reward_per_step/{label}"] for line in lines_of(probed) if f"reward_per_step/{label}" in line]
+    logged = [
+        line[f"reward_per_step/{label}"] for line in lines_of(probed / NAME) if f"reward_per_step/{label}" in line
+    ]
     assert logged
     assert all((value < 0) == silent["probe"] for value in logged)
 
@@ -37,7 +34,7 @@ def test_the_rewards_hash_is_in_every_checkpoint_and_line_of_the_log(tmp_path: P
     run = train_tiny(tmp_path, "r", {STEPS: 512})
     digest = checkpoint_of(run)["reward"]["content_hash"]
     assert len(digest) == 64
-    assert {line["reward_hash"] for line in lines_of(run)} == {digest}
+    assert {line["reward_hash"] for line in lines_of(run / NAME)} == {digest}
     other = train_tiny(tmp_path, "other", {STEPS: 512, f"{TERMS}.haste.weight": -0.25})
     assert checkpoint_of(other)["reward"]["content_hash"] != digest
 

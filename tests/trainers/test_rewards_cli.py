@@ -10,7 +10,7 @@ from reward_shaping.cases import RewardFile, run_cases
 from reward_shaping.lint import lint
 from reward_shaping.recording import Recording
 from reward_shaping.terms import TERMS
-from tests.helpers import NAME, Outcome, cli, train_tiny
+from tests.helpers import NAME, assert_refused, cli, train_tiny
 from trainers.config import CONFIGS_DIR, load_settings
 from trainers.record import record
 from trainers.reward_file import REWARDS_DIR, Meant, open_reward
@@ -40,13 +40,6 @@ BAD: dict[str, tuple[str, float | None, set[str]]] = {
     "mobile_goal_speed": ("mobile_goal", None, {"dither"}),
     "mobile_goal_td3_stack": ("mobile_goal", 0.99999, {"dither"}),
 }
-
-
-def refused(outcome: Outcome, *parts: str) -> None:
-    assert outcome.code == 2, outcome
-    assert len(outcome.err.strip().splitlines()) == 1, outcome.err
-    for part in parts:
-        assert re.search(part, outcome.err), outcome.err
 
 
 @pytest.mark.parametrize(("task", "behavior", "name"), REWARDS, ids=[name for _, _, name in REWARDS])
@@ -132,7 +125,9 @@ def test_the_reward_inside_a_config_is_looked_at_where_it_stands(tmp_path: Path)
 def test_a_reward_finds_its_behavior_in_a_config_of_two() -> None:
     assert "gamma 0.99" in cli("rewards", "lint", "playroom_base", "--config", "playroom_ppo").out
     assert "gamma 0.97" in cli("rewards", "lint", "playroom_arm", "--config", "playroom_ppo").out
-    refused(cli("rewards", "lint", "playroom_arm_sparse", "--config", "playroom_ppo"), "--behavior: is missing", NAME)
+    assert_refused(
+        cli("rewards", "lint", "playroom_arm_sparse", "--config", "playroom_ppo"), "--behavior: is missing", NAME
+    )
 
 
 def test_without_a_training_lint_says_what_it_could_not_look_at() -> None:
@@ -217,7 +212,7 @@ def test_mistakes_cost_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], parts: list[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    refused(cli("rewards", *arguments), *parts)
+    assert_refused(cli("rewards", *arguments), *parts)
     assert not list(tmp_path.iterdir())
 
 
@@ -237,7 +232,7 @@ def test_mistakes_cost_one_line(
 def test_a_bad_file_of_cases_costs_one_line(tmp_path: Path, content: str, parts: list[str]) -> None:
     path = tmp_path / "r.yaml"
     path.write_text(content, encoding="utf-8")
-    refused(cli("rewards", "test", path), *parts)
+    assert_refused(cli("rewards", "test", path), *parts)
 
 
 @pytest.mark.parametrize("policy", ["random", "scripted"])

@@ -23,6 +23,7 @@ from tests.helpers import (
     difference,
     files_below,
     leaves,
+    lines_of,
     train_tiny,
     write_config,
 )
@@ -34,15 +35,7 @@ SEED = "env_settings.seed"
 
 
 def metrics_of(run: Path) -> list[dict[str, float]]:
-    return [line for line in lines_of(run) if "time/steps_per_second" in line]
-
-
-def lines_of(run: Path) -> list[dict[str, float]]:
-    def reject(constant: str) -> float:
-        raise AssertionError(f"{constant} is not JSON")
-
-    lines = (run / NAME / "metrics.jsonl").read_text().splitlines()
-    return [json.loads(line, parse_constant=reject) for line in lines]
+    return [line for line in lines_of(run / NAME) if "time/steps_per_second" in line]
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +102,7 @@ def test_metrics_are_json_lines_with_an_entry_per_term(undisturbed: Path) -> Non
 
 
 def test_each_evaluation_is_logged_at_its_own_step_up_to_the_last(undisturbed: Path) -> None:
-    evaluations = [line for line in lines_of(undisturbed) if "evaluation/success" in line]
+    evaluations = [line for line in lines_of(undisturbed / NAME) if "evaluation/success" in line]
     assert evaluations[-1]["step"] == 2048
     assert len({line["step"] for line in evaluations}) == len(evaluations)
     assert all("losses/value_loss" not in line for line in evaluations)
@@ -172,7 +165,7 @@ def test_a_resumed_run_is_the_undisturbed_run_bit_for_bit(workplace: Path, undis
 def test_evaluations_in_between_do_not_change_what_is_learned(workplace: Path, undisturbed: Path) -> None:
     run = train_tiny(workplace, "evaluated", {STEPS: 2048, "evaluation.interval": 256})
     assert difference(checkpoint_of(undisturbed)["algorithm"], checkpoint_of(run)["algorithm"]) == ""
-    assert any("evaluation/return" in line for line in lines_of(run))
+    assert any("evaluation/return" in line for line in lines_of(run / NAME))
 
 
 def test_resume_without_a_config_takes_the_runs_own(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from torch.optim import Optimizer, RMSprop
 
 from trainers.algorithms.actor_critic import ActorCritic, Samples
 from trainers.algorithms.algorithm import Metrics
+from trainers.descent import clip_gradient, set_rate
 from trainers.hyperparameters import A2cHyperparameters
 from trainers.schedules import BETA_FLOOR, LEARNING_RATE_FLOOR, scheduled
 
@@ -27,7 +28,8 @@ class A2c(ActorCritic):
 
     def _schedule_rate(self, progress: float) -> None:
         hyper = self.hyper
-        self._set_rate(scheduled(hyper.learning_rate, hyper.learning_rate_schedule, progress, LEARNING_RATE_FLOOR))
+        rate = scheduled(hyper.learning_rate, hyper.learning_rate_schedule, progress, LEARNING_RATE_FLOOR)
+        set_rate(self.optimizer, rate)
 
     def _differentiate(self, progress: float) -> Metrics:
         """Leave the gradient of the rollout's loss in the parameters, and the rollout empty."""
@@ -39,7 +41,7 @@ class A2c(ActorCritic):
         self.critic.zero_grad()
         loss, parts = self._loss(samples, entropy_coef)
         loss.backward()  # type: ignore[no-untyped-call]
-        grad_norm = self._clip_gradient()
+        grad_norm = clip_gradient(self.parameters, self.hyper.max_grad_norm)
         self._update_normalizers(samples.obs)
         self.rollout.clear()
         return {name: float(part) for name, part in parts.items()} | {

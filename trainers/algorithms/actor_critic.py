@@ -6,7 +6,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import Optimizer
 
 from trainers.actors import ActionKind, ActionShape, StochasticActor
@@ -20,7 +20,7 @@ from trainers.imitation.demonstrations import Shown
 from trainers.intrinsic import IntrinsicRewards
 from trainers.networks import Critic
 from trainers.rollout import Rollout
-from trainers.settings import BehaviorSettings, NetworkSettings
+from trainers.settings import BehaviorSettings
 
 
 class Samples(NamedTuple):
@@ -45,19 +45,12 @@ class ActorCritic(Algorithm):
     """A policy and a value function that learn from rollouts of buffer_size samples, with GAE.
 
     A subclass makes the optimizer, and says in `update` what it does with `_batch()`.
-
-    Args:
-        obs_size: D.
-        shape: of the actions, A of them, of any kind.
-        rows: N.
-        settings: of the behavior.
-        seed: of everything random in it.
-        device: where the networks live and learn.
     """
 
     learned: ClassVar[tuple[str, ...]] = ("actor", "critic", "optimizer")
     kinds: ClassVar[tuple[ActionKind, ...]] = ("continuous", "discrete", "hybrid")
     has_heads: ClassVar[bool] = True
+    make_actor = staticmethod(make_stochastic_actor)
     actor: StochasticActor
     hyper: ActorCriticHyperparameters
 
@@ -88,11 +81,6 @@ class ActorCritic(Algorithm):
     def _make_optimizer(self) -> Optimizer:
         """Make what moves `parameters`."""
 
-    @staticmethod
-    def make_actor(obs_size: int, shape: ActionShape, settings: NetworkSettings) -> StochasticActor:
-        """Make a Gaussian policy, a categorical one, or both in one."""
-        return make_stochastic_actor(obs_size, shape, settings)
-
     @torch.no_grad()
     def act(self, obs: np.ndarray, requesting: np.ndarray) -> Any:
         """Sample from the policy."""
@@ -105,11 +93,6 @@ class ActorCritic(Algorithm):
             act = torch.where(torch.from_numpy(requesting)[:, None], act, self._last_act)
         rollout.act[t] = self._last_act = act
         return self.actor.shape.for_env(self.actor.command(act))
-
-    @torch.no_grad()
-    def act_deterministic(self, obs: np.ndarray) -> Any:
-        """Take the policy's mean, and its likeliest choices."""
-        return self.actor.shape.for_env(self.actor.action(torch.from_numpy(obs).to(self.device)).cpu())
 
     def observe(self, step: Step) -> None:
         """Store the transition."""
@@ -178,15 +161,6 @@ class ActorCritic(Algorithm):
         """Return the learning rate."""
         rate: float = self.optimizer.param_groups[0]["lr"]
         return rate
-
-    def _set_rate(self, rate: float) -> None:
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-
-    def _clip_gradient(self) -> Tensor:
-        """Bring the gradient's norm down to max_grad_norm; returns what it was, ()."""
-        max_norm = torch.inf if self.hyper.max_grad_norm is None else self.hyper.max_grad_norm
-        return nn.utils.clip_grad_norm_(self.parameters, max_norm)
 
     def _next_values(self, val: Tensor) -> Tensor:
         """Return V(s_{t+1}), (T, N, K), from V of the stored observations, (T + 1, N, K).

@@ -44,15 +44,20 @@ class Step:
 class Algorithm(ABC):
     """A learner: acts, observes what came of it, and updates when it has enough.
 
+    Args:
+        obs_size: D.
+        shape: of the actions; A of them.
+        rows: N.
+        settings: of the behavior.
+        seed: of everything random in it.
+        device: where the networks live and learn.
+
     Attributes:
         actor: the network that is exported.
         learned: what in its state another run may start from; the rest belongs to the run under way.
         kinds: of actions that it can decide on.
         has_heads: whether it learns a value for each head; if not, it learns from the total reward alone.
         clones: whether it learns from `behavioral_cloning`, too.
-
-    Its constructor takes obs_size (D), shape (of the actions), rows (N), settings (of the behavior), seed (of
-    everything random in it) and device (where its networks live).
     """
 
     learned: ClassVar[tuple[str, ...]]
@@ -60,6 +65,7 @@ class Algorithm(ABC):
     has_heads: ClassVar[bool] = False
     clones: ClassVar[bool] = False
     actor: Actor
+    device: torch.device
 
     @abstractmethod
     def __init__(
@@ -85,9 +91,10 @@ class Algorithm(ABC):
         Rows that are not `requesting`, (N,) bool, are still under way with their earlier action.
         """
 
-    @abstractmethod
+    @torch.no_grad()
     def act_deterministic(self, obs: np.ndarray) -> Any:
         """Choose the best known actions likewise, without any randomness."""
+        return self.actor.shape.for_env(self.actor.action(torch.from_numpy(obs).to(self.device)).cpu())
 
     @abstractmethod
     def observe(self, step: Step) -> None:

@@ -15,16 +15,7 @@ from trainers.settings import BehaviorSettings, NetworkSettings
 
 
 class Ddpg(OffPolicy):
-    """Algorithm 1; the critic reads the action together with the observation.
-
-    Args:
-        obs_size: D.
-        shape: of the actions; A of them, continuous.
-        rows: N.
-        settings: of the behavior.
-        seed: of everything random in it.
-        device: where the networks live and learn.
-    """
+    """Algorithm 1; the critic reads the action together with the observation."""
 
     critics: ClassVar[int] = 1
     parts: ClassVar[tuple[str, ...]] = (

@@ -12,6 +12,7 @@ from trainers.actors import ActionKind, ActionShape
 from trainers.algorithms.algorithm import Metrics
 from trainers.algorithms.off_policy import OffPolicy
 from trainers.choices import best, draw, masked_log_probs
+from trainers.descent import clip_gradient
 from trainers.hyperparameters import DqnHyperparameters
 from trainers.priorities import PrioritizedReplay
 from trainers.q_network import QNetwork
@@ -45,14 +46,6 @@ class Experience(NamedTuple):
 
 class Dqn(OffPolicy):
     """Algorithm 1: epsilon-greedy, learning from a replay towards a target network that is frozen for a while.
-
-    Args:
-        obs_size: D.
-        shape: of the actions, all of them discrete.
-        rows: N.
-        settings: of the behavior.
-        seed: of everything random in it.
-        device: where the networks live and learn.
 
     Attributes:
         actor: Q; it acts greedily.
@@ -129,8 +122,7 @@ class Dqn(OffPolicy):
         loss = (batch.weight * self._loss(error).mean(dim=1)).mean()
         self.q_optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        max_norm = torch.inf if self.hyper.max_grad_norm is None else self.hyper.max_grad_norm
-        grad_norm = nn.utils.clip_grad_norm_(self.actor.parameters(), max_norm)
+        grad_norm = clip_gradient(self.actor.parameters(), self.hyper.max_grad_norm)
         self.q_optimizer.step()
         if isinstance(self.replay, PrioritizedReplay):
             self.replay.set_errors(batch.indices, error.detach().abs().mean(dim=1).cpu().numpy())

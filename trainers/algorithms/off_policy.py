@@ -2,9 +2,7 @@
 
 import copy
 from abc import abstractmethod
-from collections import defaultdict
-from collections.abc import Mapping
-from itertools import chain
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
@@ -14,6 +12,7 @@ from torch import Tensor, nn
 from trainers.action_value import ActionValue
 from trainers.actors import ActionShape
 from trainers.algorithms.algorithm import Algorithm, Metrics, Step
+from trainers.descent import mean_metrics, set_rate
 from trainers.hindsight import Hindsight
 from trainers.hyperparameters import OffPolicyHyperparameters
 from trainers.replay import Replay
@@ -119,11 +118,6 @@ class OffPolicy(Algorithm):
         self._act = act
         return self.actor.shape.for_env(act)
 
-    @torch.no_grad()
-    def act_deterministic(self, obs: np.ndarray) -> Any:
-        """Take the policy's best action."""
-        return self.actor.shape.for_env(self.actor.action(torch.from_numpy(obs).to(self.device)).cpu())
-
     def observe(self, step: Step) -> None:
         """Store the transitions, and let the normaliser see where they began."""
         done = step.terminated | step.truncated
@@ -151,16 +145,17 @@ class OffPolicy(Algorithm):
     def update(self, progress: float) -> Metrics:
         """Take the gradient steps that are due."""
         lr = scheduled(self.common.learning_rate, self.common.learning_rate_schedule, progress, LEARNING_RATE_FLOOR)
-        for group in chain.from_iterable(optimizer.param_groups for optimizer in self._optimizers()):
-            group["lr"] = lr
-        values: dict[str, list[Tensor]] = defaultdict(list)
+        for optimizer in self._optimizers():
+            set_rate(optimizer, lr)
+        means = mean_metrics(self._due_steps())
+        return means | {"policy/learning_rate": lr, "policy/updates": float(self.updates)}
+
+    def _due_steps(self) -> Iterator[dict[str, Tensor]]:
+        """Take one gradient step after another while any is due, and tell of each."""
         while self.ready():
-            for name, value in self.gradient_step(self.draw_batch()).items():
-                values[name].append(value.detach())
+            yield self.gradient_step(self.draw_batch())
             self.updates += 1
             self._owed -= 1.0
-        means = {name: float(torch.stack(found).mean()) for name, found in values.items()}
-        return means | {"policy/learning_rate": lr, "policy/updates": float(self.updates)}
 
     def abandon_episodes(self) -> None:
         """Let the episodes under way end with what is stored of them."""

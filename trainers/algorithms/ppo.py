@@ -10,6 +10,7 @@ from torch.optim import Adam, Optimizer
 from trainers.actors import ActionShape
 from trainers.algorithms.actor_critic import ActorCritic
 from trainers.algorithms.algorithm import Metrics
+from trainers.descent import clip_gradient, mean_metrics, minibatches, set_rate
 from trainers.hyperparameters import PpoHyperparameters
 from trainers.imitation.cloning import Cloning
 from trainers.imitation.demonstrations import Shown
@@ -62,25 +63,22 @@ class Ppo(ActorCritic):
         clip_range = scheduled(hyper.epsilon, hyper.epsilon_schedule, progress, EPSILON_FLOOR)
         entropy_coef = scheduled(hyper.beta, hyper.beta_schedule, progress, BETA_FLOOR)
         if hyper.learning_rate_schedule != "adaptive":
-            self._set_rate(scheduled(hyper.learning_rate, hyper.learning_rate_schedule, progress, LEARNING_RATE_FLOOR))
+            rate = scheduled(hyper.learning_rate, hyper.learning_rate_schedule, progress, LEARNING_RATE_FLOOR)
+            set_rate(self.optimizer, rate)
         beside = self.costs.update(self.rollout)
         beside |= self.intrinsic.pay(self.rollout, hyper.batch_size, hyper.num_epoch)
         samples = self._samples()
-        sums: dict[str, Tensor] = {}
-        count = 0
-        for _ in range(hyper.num_epoch):
-            order = torch.randperm(len(samples.obs), generator=self.generator).to(self.device)
-            for batch in torch.split(order, hyper.batch_size):
-                metrics = self._descend(Minibatch(*(part[batch] for part in samples)), clip_range, entropy_coef)
-                sums = {name: sums.get(name, 0.0) + value for name, value in metrics.items()}
-                count += 1
+        batches = minibatches(samples.obs, hyper.batch_size, hyper.num_epoch, self.generator)
+        means = mean_metrics(
+            self._descend(Minibatch(*(part[batch] for part in samples)), clip_range, entropy_coef) for batch in batches
+        )
         if hyper.objective == "kl":
             beside["policy/kl_coef"] = self.kl_coef
             self.kl_coef = adapted_penalty(self.kl_coef, self._divergence(samples), hyper.kl_target)
         self._update_normalizers(samples.obs)
         beside |= self.cloning.update(round(progress * self.settings.max_steps))
         self.rollout.clear()
-        return {name: float(total) / count for name, total in sums.items()} | {
+        return means | {
             "policy/learning_rate": self._rate(),
             "policy/clip_range": clip_range,
             "policy/entropy_coef": entropy_coef,
@@ -103,10 +101,9 @@ class Ppo(ActorCritic):
         """Take one gradient step on L = L_pi + c_v L_v - c_e H, L_v the mean over samples and heads."""
         hyper = self.hyper
         new_logp, entropy = self.actor.log_prob_and_entropy(batch.obs, batch.act)
+        kl = kl_divergence(new_logp.detach(), batch.logp)
         if hyper.learning_rate_schedule == "adaptive":
-            self._set_rate(
-                adapted_rate(self._rate(), float(kl_divergence(new_logp.detach(), batch.logp)), hyper.kl_target)
-            )
+            set_rate(self.optimizer, adapted_rate(self._rate(), float(kl), hyper.kl_target))
         if hyper.objective == "clip":
             policy_loss = clipped_policy_loss(new_logp, batch.logp, batch.adv, clip_range)
         else:
@@ -119,19 +116,17 @@ class Ppo(ActorCritic):
         loss = policy_loss + hyper.value_coefficient * value_loss - entropy_coef * entropy
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        grad_norm = self._clip_gradient()
+        grad_norm = clip_gradient(self.parameters, hyper.max_grad_norm)
         self.optimizer.step()
-        with torch.no_grad():
-            log_ratio = new_logp - batch.logp
-            ratio = log_ratio.exp()
-            return {
-                "losses/policy_loss": policy_loss.detach(),
-                "losses/value_loss": value_loss.detach(),
-                "policy/entropy": entropy.detach(),
-                "policy/kl": (ratio - 1.0 - log_ratio).mean(),
-                "policy/clip_fraction": ((ratio - 1.0).abs() > clip_range).float().mean(),
-                "policy/grad_norm": grad_norm,
-            }
+        ratio = (new_logp.detach() - batch.logp).exp()
+        return {
+            "losses/policy_loss": policy_loss,
+            "losses/value_loss": value_loss,
+            "policy/entropy": entropy,
+            "policy/kl": kl,
+            "policy/clip_fraction": ((ratio - 1.0).abs() > clip_range).float().mean(),
+            "policy/grad_norm": grad_norm,
+        }
 
     @torch.no_grad()
     def _samples(self) -> Minibatch:

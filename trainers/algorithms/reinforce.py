@@ -4,15 +4,16 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from trainers.actors import ActionKind, ActionShape, StochasticActor
 from trainers.algorithms.algorithm import Algorithm, Metrics, Step
 from trainers.choices import make_stochastic_actor
+from trainers.descent import clip_gradient, set_rate
 from trainers.episodes import Episodes
 from trainers.hyperparameters import ReinforceHyperparameters
 from trainers.schedules import LEARNING_RATE_FLOOR, scheduled
-from trainers.settings import BehaviorSettings, NetworkSettings
+from trainers.settings import BehaviorSettings
 
 Variant = Literal["plain", "baseline", "reward_to_go", "discounted"]
 
@@ -22,18 +23,11 @@ class Reinforce(Algorithm):
 
     Every row plays as many of them, and each is of one policy from its first step to its last: what is under way
     when the policy changes is not learned from. So no episode counts more for being short.
-
-    Args:
-        obs_size: D.
-        shape: of the actions, A of them, of any kind.
-        rows: N.
-        settings: of the behavior.
-        seed: of everything random in it.
-        device: where the network lives and learns.
     """
 
     learned: ClassVar[tuple[str, ...]] = ("actor", "optimizer")
     kinds: ClassVar[tuple[ActionKind, ...]] = ("continuous", "discrete", "hybrid")
+    make_actor = staticmethod(make_stochastic_actor)
     actor: StochasticActor
 
     def __init__(
@@ -50,11 +44,6 @@ class Reinforce(Algorithm):
         self._obs = np.zeros((rows, obs_size + shape.choices), dtype=np.float32)
         self._act = torch.zeros(rows, shape.size)
 
-    @staticmethod
-    def make_actor(obs_size: int, shape: ActionShape, settings: NetworkSettings) -> StochasticActor:
-        """Make a Gaussian policy, a categorical one, or both in one."""
-        return make_stochastic_actor(obs_size, shape, settings)
-
     @torch.no_grad()
     def act(self, obs: np.ndarray, requesting: np.ndarray) -> Any:
         """Sample from the policy."""
@@ -63,11 +52,6 @@ class Reinforce(Algorithm):
         self._obs = obs.copy()
         self._act = torch.where(torch.from_numpy(requesting)[:, None], act, self._act)
         return self.actor.shape.for_env(self.actor.command(self._act))
-
-    @torch.no_grad()
-    def act_deterministic(self, obs: np.ndarray) -> Any:
-        """Take the policy's mean, and its likeliest choices."""
-        return self.actor.shape.for_env(self.actor.action(torch.from_numpy(obs).to(self.device)).cpu())
 
     def observe(self, step: Step) -> None:
         """Store the transition."""
@@ -85,16 +69,14 @@ class Reinforce(Algorithm):
         """Take one step."""
         hyper = self.hyper
         rate = scheduled(hyper.learning_rate, hyper.learning_rate_schedule, progress, LEARNING_RATE_FLOOR)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        set_rate(self.optimizer, rate)
         obs, act, rew, running = (torch.from_numpy(part).to(self.device) for part in self.episodes.padded())
         weights = credit(rew, running, hyper.variant, self.gamma)
         logp, entropy = self.actor.log_prob_and_entropy(obs[running], act[running])
         loss = -(weights[running] * logp).sum() / rew.shape[1]
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        max_norm = torch.inf if hyper.max_grad_norm is None else hyper.max_grad_norm
-        grad_norm = nn.utils.clip_grad_norm_(self.actor.parameters(), max_norm)
+        grad_norm = clip_gradient(self.actor.parameters(), hyper.max_grad_norm)
         self.optimizer.step()
         self.actor.encoder.update_normalizer(obs[running])
         self.episodes.clear(under_way=True)

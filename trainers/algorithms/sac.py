@@ -26,16 +26,7 @@ class Temperature(nn.Module):
 
 
 class Sac(OffPolicy):
-    """Algorithm 1, with the entropy's target -A of appendix D.
-
-    Args:
-        obs_size: D.
-        shape: of the actions; A of them, continuous.
-        rows: N.
-        settings: of the behavior.
-        seed: of everything random in it.
-        device: where the networks live and learn.
-    """
+    """Algorithm 1, with the entropy's target -A of appendix D."""
 
     critics: ClassVar[int] = 2
     parts: ClassVar[tuple[str, ...]] = (

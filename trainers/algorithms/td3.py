@@ -13,16 +13,7 @@ from trainers.settings import BehaviorSettings
 
 
 class Td3(Ddpg):
-    """Algorithm 1: DDPG with two critics, of which the smaller one counts, a smoothed target and a delayed actor.
-
-    Args:
-        obs_size: D.
-        shape: of the actions; A of them, continuous.
-        rows: N.
-        settings: of the behavior.
-        seed: of everything random in it.
-        device: where the networks live and learn.
-    """
+    """Algorithm 1: DDPG with two critics, of which the smaller one counts, a smoothed target and a delayed actor."""
 
     critics: ClassVar[int] = 2
 

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from trainers.actors import ACTION_LIMIT, Actor
+from trainers.descent import mean_metrics, minibatches, set_rate
 from trainers.hyperparameters import PpoHyperparameters
 from trainers.imitation.demonstrations import Shown
 from trainers.settings import CloningSettings
@@ -54,13 +55,11 @@ class Cloning:
         lr = self.learning_rate * self._left(step)
         if lr == 0.0:
             return {}
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
-        losses = [self._descend(batch) for _ in range(self.num_epoch) for batch in self._batches()]
-        return {
-            "losses/cloning": float(torch.stack(losses).mean()),
-            "policy/cloning_learning_rate": lr,
-        }
+        set_rate(self.optimizer, lr)
+        each = self.settings.samples_per_update or None
+        batches = minibatches(self.shown.obs, self.batch_size, self.num_epoch, self.generator, each)
+        means = mean_metrics({"losses/cloning": self._descend(batch)} for batch in batches)
+        return means | {"policy/cloning_learning_rate": lr}
 
     def loss(self, shown: Shown) -> Tensor:
         """Return mean |mu(s) - a|^2, (), of actions as the robot gets them."""
@@ -80,15 +79,9 @@ class Cloning:
         """Return the fraction of the learning rate that is left."""
         return max(0.0, 1.0 - step / self.settings.steps) if self.settings.steps else 1.0
 
-    def _batches(self) -> tuple[Tensor, ...]:
-        """Return one pass's minibatches, as indices."""
-        order = torch.randperm(len(self.shown.obs), generator=self.generator)
-        wanted = self.settings.samples_per_update or len(order)
-        return torch.split(order[:wanted].to(self.shown.obs.device), self.batch_size)
-
     def _descend(self, batch: Tensor) -> Tensor:
         loss = self.loss(Shown(*(part[batch] for part in self.shown)))
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
-        return loss.detach()
+        return loss

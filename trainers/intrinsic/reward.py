@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from trainers.actors import ActionShape
+from trainers.descent import mean_metrics, minibatches
 from trainers.heads import Head
 from trainers.imitation.demonstrations import Shown
 from trainers.imitation.gail import Gail
@@ -69,15 +70,9 @@ class IntrinsicReward:
 
     def update(self, samples: Transitions, batch_size: int, num_epoch: int) -> dict[str, float]:
         """Run num_epoch passes of minibatch descent over B transitions; returns the mean of each loss."""
-        sums: dict[str, Tensor] = {}
-        count = 0
-        for _ in range(num_epoch):
-            order = torch.randperm(len(samples.obs), generator=self.generator).to(samples.obs.device)
-            for batch in torch.split(order, batch_size):
-                losses = self._descend(Transitions(*(part[batch] for part in samples)))
-                sums = {name: sums.get(name, 0.0) + value for name, value in losses.items()}
-                count += 1
-        return {f"losses/{name}": float(total) / count for name, total in sums.items()}
+        batches = minibatches(samples.obs, batch_size, num_epoch, self.generator)
+        losses = mean_metrics(self._descend(Transitions(*(part[batch] for part in samples))) for batch in batches)
+        return {f"losses/{name}": loss for name, loss in losses.items()}
 
     def state_dict(self) -> dict[str, Any]:
         """Networks, their optimiser, statistics and random state."""
@@ -103,7 +98,7 @@ class IntrinsicReward:
         self.optimizer.zero_grad()
         torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
-        return {name: loss.detach() for name, loss in losses.items()}
+        return losses
 
 
 class IntrinsicRewards:

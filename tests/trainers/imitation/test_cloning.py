@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from tests.helpers import difference
 from trainers.actors import ActionShape, GaussianActor
@@ -77,8 +78,18 @@ def test_without_a_learning_rate_no_bit_is_changed(settings: dict[str, Any], ste
         ({"samples_per_update": 10_000, "batch_size": 512}, [512]),
     ],
 )
-def test_a_pass_takes_every_demonstration_once_or_as_many_as_wanted(settings: dict[str, Any], sizes: list[int]) -> None:
-    batches = make(**settings)._batches()
+def test_a_pass_takes_every_demonstration_once_or_as_many_as_wanted(
+    settings: dict[str, Any], sizes: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloning = make(num_epoch=1, **settings)
+    batches: list[Tensor] = []
+
+    def descend(batch: Tensor) -> Tensor:
+        batches.append(batch)
+        return torch.zeros(())
+
+    monkeypatch.setattr(cloning, "_descend", descend)
+    cloning.update(0)
     assert [len(batch) for batch in batches] == sizes
     assert len(set(torch.cat(batches).tolist())) == sum(sizes)
 

@@ -1,6 +1,5 @@
 """What a learner and a training do with intrinsic rewards."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +7,18 @@ import numpy as np
 import pytest
 import torch
 
-from tests.helpers import BEHAVIOR, NAME, checkpoint_of, cli, difference, train_tiny, write_config
+from tests.helpers import (
+    BEHAVIOR,
+    NAME,
+    assert_refused,
+    checkpoint_of,
+    cli,
+    difference,
+    lines_of,
+    train_tiny,
+    write_config,
+)
 from tests.trainers.algorithms.test_ppo import col, make_ppo
-from tests.trainers.test_bad_input import assert_refused
 from trainers.actors import ActionShape, to_env
 from trainers.algorithms import ALGORITHMS, Step
 from trainers.algorithms.ppo import Ppo
@@ -93,8 +101,13 @@ def test_a_learner_without_intrinsic_rewards_has_nothing_of_them() -> None:
     assert ppo.state_dict()["intrinsic"] == {}
 
 
-def lines_of(run: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (run / NAME / "metrics.jsonl").read_text().splitlines()]
+def assert_same_policy(plain: Path, probed: Path) -> None:
+    """The runs played and learned alike, to the bit."""
+    one, other = checkpoint_of(plain), checkpoint_of(probed)
+    for part in POLICY:
+        assert difference(one["algorithm"][part], other["algorithm"][part]) == "", part
+    for part in ("env", "episodes", "best"):
+        assert difference(one[part], other[part]) == "", part
 
 
 def test_a_signal_of_strength_0_changes_no_bit_of_the_policy_but_is_logged(tmp_path: Path) -> None:
@@ -102,12 +115,8 @@ def test_a_signal_of_strength_0_changes_no_bit_of_the_policy_but_is_logged(tmp_p
     zero = {"strength": 0.0, **SMALL}
     quiet = {"extrinsic": {}, "curiosity": zero, "rnd": zero}
     probed = train_tiny(tmp_path, "probed", {STEPS: 512, SIGNALS: quiet})
-    one, other = checkpoint_of(plain), checkpoint_of(probed)
-    for part in POLICY:
-        assert difference(one["algorithm"][part], other["algorithm"][part]) == "", part
-    for part in ("env", "episodes", "best"):
-        assert difference(one[part], other[part]) == "", part
-    line = lines_of(probed)[0]
+    assert_same_policy(plain, probed)
+    line = lines_of(probed / NAME)[0]
     assert line["intrinsic/rnd"] > 0
     assert line["intrinsic/curiosity"] > 0
     assert {"losses/rnd", "losses/curiosity_forward", "losses/curiosity_inverse"} <= line.keys()
@@ -126,7 +135,7 @@ def test_a_curious_training_without_the_tasks_reward_resumes_to_the_bit(
     one, other = checkpoint_of(whole), checkpoint_of(tmp_path / "results" / "halves")
     for part in ("algorithm", "env", "episodes", "reward", "best"):
         assert difference(one[part], other[part]) == "", part
-    line = next(line for line in lines_of(whole) if "environment/episode_return" in line)
+    line = next(line for line in lines_of(whole / NAME) if "environment/episode_return" in line)
     assert line["environment/episode_return"] == 0.0  # nothing intrinsic is in it
     assert line["advantage_share/intrinsic/rnd"] > 0
     assert one["algorithm"]["heads"] == ["extrinsic", "intrinsic/curiosity", "intrinsic/rnd"]
