@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from trainers.networks import Encoder, orthogonal
+from trainers.networks import Body, orthogonal
 from trainers.settings import NetworkSettings
 
 ACTION_LIMIT = 3.0
@@ -67,22 +67,21 @@ class ActionShape:
         return {"continuous": continuous.numpy(), "discrete": chosen} if self.continuous else chosen
 
 
-class Actor(nn.Module, ABC):
+class Actor(Body, ABC):
     """pi(a|s).
 
     It is given observations, (B, D), followed by 1 for every choice that is allowed, (B, D + M) in all, where there
-    are branches. Its actions are (B, A): numbers in [-1, 1], then the index of each branch's choice.
+    are branches; with a memory, what `step` makes of them. Its actions are (B, A): numbers in [-1, 1], then the index
+    of each branch's choice.
 
     Attributes:
         obs_size: D.
         shape: of the actions.
-        encoder: observation -> features.
     """
 
     def __init__(self, obs_size: int, shape: ActionShape, settings: NetworkSettings) -> None:
-        super().__init__()
+        super().__init__(obs_size, settings)
         self.obs_size, self.shape = obs_size, shape
-        self.encoder = Encoder(obs_size, settings)
 
     @abstractmethod
     def action(self, obs: Tensor) -> Tensor:
@@ -129,12 +128,12 @@ class GaussianActor(StochasticActor):
 
     def __init__(self, obs_size: int, shape: ActionShape, settings: NetworkSettings) -> None:
         super().__init__(obs_size, shape, settings)
-        self.mean = orthogonal(self.encoder.output_size, shape.continuous, 0.01)
+        self.mean = orthogonal(self.feature_size, shape.continuous, 0.01)
         self.log_std = nn.Parameter(torch.zeros(shape.continuous))
 
     def forward(self, obs: Tensor) -> Tensor:
         """Return the mean, (B, A)."""
-        mean: Tensor = self.mean(self.encoder(obs))
+        mean: Tensor = self.mean(self.features(obs))
         return mean
 
     def action(self, obs: Tensor) -> Tensor:
@@ -184,11 +183,11 @@ class TanhActor(Actor):
 
     def __init__(self, obs_size: int, shape: ActionShape, settings: NetworkSettings) -> None:
         super().__init__(obs_size, shape, settings)
-        self.mean = orthogonal(self.encoder.output_size, shape.continuous, 0.01)
+        self.mean = orthogonal(self.feature_size, shape.continuous, 0.01)
 
     def forward(self, obs: Tensor) -> Tensor:
         """Return mu(s), (B, A)."""
-        return torch.tanh(self.mean(self.encoder(obs)))
+        return torch.tanh(self.mean(self.features(obs)))
 
     def action(self, obs: Tensor) -> Tensor:
         """Return mu(s)."""
@@ -205,12 +204,12 @@ class SquashedGaussianActor(Actor):
 
     def __init__(self, obs_size: int, shape: ActionShape, settings: NetworkSettings) -> None:
         super().__init__(obs_size, shape, settings)
-        self.mean = orthogonal(self.encoder.output_size, shape.continuous, 0.01)
-        self.log_std = orthogonal(self.encoder.output_size, shape.continuous, 0.01)
+        self.mean = orthogonal(self.feature_size, shape.continuous, 0.01)
+        self.log_std = orthogonal(self.feature_size, shape.continuous, 0.01)
 
     def forward(self, obs: Tensor) -> tuple[Tensor, Tensor]:
         """Return the mean of u and the logarithm of its standard deviation, (B, A) each."""
-        features = self.encoder(obs)
+        features = self.features(obs)
         return self.mean(features), self.log_std(features).clamp(*LOG_STD_RANGE)
 
     def action(self, obs: Tensor) -> Tensor:

@@ -87,6 +87,7 @@ class BehaviorTrainer:
         self._obs, rew, terminated, truncated, infos = result
         self._requesting = infos["requesting"]
         if self.finished:
+            self.algorithm.follow(infos["valid"], terminated | truncated)
             return None
         head_rew = head_rewards(self._heads, rew, infos)
         final_obs, valid = infos.get("final_obs"), infos["valid"]

@@ -26,11 +26,11 @@ class CategoricalActor(StochasticActor):
 
     def __init__(self, obs_size: int, shape: ActionShape, settings: NetworkSettings) -> None:
         super().__init__(obs_size, shape, settings)
-        self.logits = orthogonal(self.encoder.output_size, shape.choices, 0.01)
+        self.logits = orthogonal(self.feature_size, shape.choices, 0.01)
 
     def log_probs(self, obs: Tensor) -> list[Tensor]:
         """Return log pi(c|s) of every choice, (B, choices) per branch; very low where it is forbidden."""
-        return masked_log_probs(self.logits(self.encoder(obs)), obs, self.shape)
+        return masked_log_probs(self.logits(self.features(obs)), obs, self.shape)
 
     def scores(self, obs: Tensor) -> list[Tensor]:
         """Choices are as good as they are likely."""
@@ -63,13 +63,13 @@ class HybridActor(StochasticActor):
 
     def __init__(self, obs_size: int, shape: ActionShape, settings: NetworkSettings) -> None:
         super().__init__(obs_size, shape, settings)
-        self.mean = orthogonal(self.encoder.output_size, shape.continuous, 0.01)
+        self.mean = orthogonal(self.feature_size, shape.continuous, 0.01)
         self.log_std = nn.Parameter(torch.zeros(shape.continuous))
-        self.logits = orthogonal(self.encoder.output_size, shape.choices, 0.01)
+        self.logits = orthogonal(self.feature_size, shape.choices, 0.01)
 
     def parts(self, obs: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Return the mean, (B, continuous), and the branches' log-probabilities, (B, choices) each."""
-        features = self.encoder(obs)
+        features = self.features(obs)
         return self.mean(features), masked_log_probs(self.logits(features), obs, self.shape)
 
     def scores(self, obs: Tensor) -> list[Tensor]:

@@ -4,8 +4,10 @@ import math
 from collections.abc import Callable
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 
+from trainers.memory import Memory
 from trainers.normalizer import Normalizer
 from trainers.settings import NetworkSettings
 
@@ -50,17 +52,72 @@ class Encoder(nn.Sequential):
         return self[0] if isinstance(self[0], Normalizer) else None
 
 
-class Critic(nn.Module):
+class Body(nn.Module):
+    """What policies and critics have in common: an encoder and, where it is wanted, a memory behind it.
+
+    With a memory a network reads in two stages: `remember` (or `step`) makes inputs of observations and of what is
+    remembered, and everything else reads these inputs. Without one, inputs are the observations themselves.
+
+    Attributes:
+        encoder: observation -> features.
+        memory: features so far -> features; None where nothing is remembered.
+    """
+
+    def __init__(self, obs_size: int, settings: NetworkSettings) -> None:
+        super().__init__()
+        self.encoder = Encoder(obs_size, settings)
+        self.memory = None if settings.memory is None else Memory(self.encoder.output_size, settings.memory)
+
+    @property
+    def memory_size(self) -> int:
+        """S, how many numbers are remembered."""
+        return 0 if self.memory is None else self.memory.size
+
+    @property
+    def feature_size(self) -> int:
+        """Of what `features` returns."""
+        return self.encoder.output_size if self.memory is None else self.memory.output_size
+
+    def features(self, inputs: Tensor) -> Tensor:
+        """Return what the network's heads read, (..., feature_size)."""
+        if self.memory is not None:
+            return inputs[..., : self.memory.output_size]
+        features: Tensor = self.encoder(inputs)
+        return features
+
+    def remember(self, obs: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """Read L steps of B sequences.
+
+        Args:
+            obs: (L, B, D) or wider; what follows the D numbers is kept.
+            memory: before the first step, (B, S).
+
+        Returns:
+            Inputs, (L, B, ...), and what is remembered after the last step, (B, S).
+        """
+        if self.memory is None:
+            return obs, memory
+        features, memory = self.memory(self.encoder(obs), memory)
+        return torch.cat((features, obs[..., self.encoder.obs_size :]), dim=-1), memory
+
+    def step(self, obs: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """Read one step: observations (B, D) or wider, in the light of (B, S); returns inputs, and what comes after."""
+        if self.memory is None:
+            return obs, memory
+        inputs, memory = self.remember(obs.unsqueeze(0), memory)
+        return inputs.squeeze(0), memory
+
+
+class Critic(Body):
     """V_k(s), one value per head."""
 
     def __init__(self, obs_size: int, heads: int, settings: NetworkSettings) -> None:
-        super().__init__()
-        self.encoder = Encoder(obs_size, settings)
-        self.value = orthogonal(self.encoder.output_size, heads, 1.0)
+        super().__init__(obs_size, settings)
+        self.value = orthogonal(self.feature_size, heads, 1.0)
 
-    def forward(self, obs: Tensor) -> Tensor:
+    def forward(self, inputs: Tensor) -> Tensor:
         """Return V, (B, K)."""
-        value: Tensor = self.value(self.encoder(obs))
+        value: Tensor = self.value(self.features(inputs))
         return value
 
 

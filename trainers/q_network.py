@@ -18,12 +18,12 @@ class QNetwork(Actor):
 
     def __init__(self, obs_size: int, shape: ActionShape, settings: NetworkSettings) -> None:
         super().__init__(obs_size, shape, settings)
-        self.advantage = orthogonal(self.encoder.output_size, shape.choices, 1.0)
-        self.value = orthogonal(self.encoder.output_size, 1, 1.0) if settings.dueling else None
+        self.advantage = orthogonal(self.feature_size, shape.choices, 1.0)
+        self.value = orthogonal(self.feature_size, 1, 1.0) if settings.dueling else None
 
     def forward(self, obs: Tensor) -> Tensor:
         """Return Q of all choices, forbidden ones too, (B, M)."""
-        features = self.encoder(obs)
+        features = self.features(obs)
         advantage: Tensor = self.advantage(features)
         if self.value is None:
             return advantage

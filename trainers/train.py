@@ -128,6 +128,7 @@ def make_algorithm(rows: AgentRows, settings: RunSettings, name: str, document: 
         )
     if not algorithm.has_heads:
         _refuse_heads(behavior, name, document)
+    _refuse_memory(behavior, name, document)
     if behavior.behavioral_cloning is not None and not algorithm.clones:
         able = ", ".join(kind for kind, of in ALGORITHMS.items() if of.clones)
         raise document.error(
@@ -142,6 +143,18 @@ def make_algorithm(rows: AgentRows, settings: RunSettings, name: str, document: 
         settings.env_settings.seed,
         _device(settings, document),
     )
+
+
+def _refuse_memory(behavior: BehaviorSettings, name: str, document: Document) -> None:
+    """Refuse a memory where nothing learns to use it."""
+    if behavior.network_settings.memory is None:
+        return
+    path = ("behaviors", name, "network_settings", "memory")
+    if not ALGORITHMS[behavior.trainer_type].remembers:
+        able = ", ".join(kind for kind, algorithm in ALGORITHMS.items() if algorithm.remembers)
+        raise document.error(path, f"{behavior.trainer_type} trains no memory; trainers that do: {able}")
+    if behavior.behavioral_cloning is not None:
+        raise document.error(path, "behavioral_cloning shows single moments, of which nothing can be remembered")
 
 
 def _refuse_heads(behavior: BehaviorSettings, name: str, document: Document) -> None:
@@ -209,7 +222,7 @@ def _evaluator(
     if settings.env_settings.env_path is None:
         return None
     world = worlds.enter_context(closing(make_world(settings, document, evaluation=True)))
-    policies = {name: algorithm.act_deterministic for name, algorithm in algorithms.items()}
+    policies = {name: algorithm.policy() for name, algorithm in algorithms.items()}
     return lambda episodes, seed: evaluate_world(world, policies, episodes, seed)
 
 

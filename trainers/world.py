@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 from mlagents_envs.base_env import BaseEnv
 from mlagents_envs.exception import UnityException
 
@@ -33,6 +34,7 @@ class World:
     """A scene whose behaviors are rewarded as their settings say.
 
     Its observations are what policies see: where there are discrete actions, the masks follow the sensors' values.
+    Infos also tell in which rows, (N,) bool, an observation is the `first` of its episode.
 
     Args:
         scene: stepped until all of the behaviors have appeared in it.
@@ -71,6 +73,7 @@ class World:
         scored = {}
         for name, (obs, env_rew, terminated, truncated, infos) in results.items():
             rew = self.scorers[name].score(actions[name], env_rew, terminated, truncated, infos)
+            infos["first"] = terminated | truncated
             scored[name] = (self._seen(name, obs, infos), rew, terminated, truncated, infos)
         return scored
 
@@ -107,6 +110,8 @@ class World:
 
     def _starts(self, starts: Mapping[str, tuple[Any, dict[str, Any]]]) -> dict[str, tuple[Any, dict[str, Any]]]:
         named = self._by_name(starts)
+        for name, (_, infos) in named.items():
+            infos["first"] = np.ones(self.rows[name].num_rows, dtype=bool)
         return {name: (self._seen(name, obs, infos), infos) for name, (obs, infos) in named.items()}
 
     def _seen(self, name: str, obs: Any, infos: dict[str, Any]) -> Any:

@@ -21,6 +21,7 @@ class A3c(A2c):
         shared: the global networks.
     """
 
+    remembers: ClassVar[bool] = False
     has_heads: ClassVar[bool] = False  # costs and intrinsic rewards would need statistics of all workers
     hyper: A3cHyperparameters
     shared: GlobalNetworks

@@ -11,6 +11,7 @@ import torch
 from reward_shaping import Transition
 from trainers.actors import ActionKind, ActionShape, Actor
 from trainers.imitation.demonstrations import Shown
+from trainers.policy import GreedyPolicy, Policy
 from trainers.settings import BehaviorSettings, NetworkSettings
 
 Metrics = dict[str, float]
@@ -58,12 +59,14 @@ class Algorithm(ABC):
         kinds: of actions that it can decide on.
         has_heads: whether it learns a value for each head; if not, it learns from the total reward alone.
         clones: whether it learns from `behavioral_cloning`, too.
+        remembers: whether its networks may have a memory.
     """
 
     learned: ClassVar[tuple[str, ...]]
     kinds: ClassVar[tuple[ActionKind, ...]] = ("continuous",)
     has_heads: ClassVar[bool] = False
     clones: ClassVar[bool] = False
+    remembers: ClassVar[bool] = False
     actor: Actor
     device: torch.device
 
@@ -95,6 +98,13 @@ class Algorithm(ABC):
     def act_deterministic(self, obs: np.ndarray) -> Any:
         """Choose the best known actions likewise, without any randomness."""
         return self.actor.shape.for_env(self.actor.action(torch.from_numpy(obs).to(self.device)).cpu())
+
+    def follow(self, valid: np.ndarray, done: np.ndarray) -> None:  # noqa: B027  # most remember nothing
+        """Keep up with rows, (N,) bool each, that were acted in without being learned from."""
+
+    def policy(self) -> Policy:
+        """Return the best known policy, without any randomness, for rows of its own."""
+        return GreedyPolicy(self.actor, self.device)
 
     @abstractmethod
     def observe(self, step: Step) -> None:

@@ -20,7 +20,7 @@ from trainers.config import dump_settings
 from trainers.errors import RunError
 from trainers.evaluate import Evaluation
 from trainers.export.parity import SAMPLES, TOLERANCE, onnx_difference
-from trainers.export.unity_onnx import OPSET, write_unity_onnx
+from trainers.export.unity_onnx import OPSET, RECURRENT_IN, RECURRENT_OUT, write_unity_onnx
 from trainers.files import write_atomically
 from trainers.run_folder import RunFolder
 from trainers.settings import RunSettings
@@ -69,7 +69,8 @@ def export_actor(folder: RunFolder, name: str, settings: RunSettings, measured: 
                     f"export of {source}: actions differ by {difference:.2e} from the trained policy, "
                     f"more than {TOLERANCE:.0e}; nothing was exported"
                 )
-            card = _actor_card(settings, name, state, source, _measured(measured, settings, target, state), difference)
+            known = _measured(measured, settings, target, state)
+            card = _actor_card(settings, name, state, source, known, difference, actor)
             card["files"] = {"actor.onnx": _sha256(onnx_path)}
             (Path(made) / "actor.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
             _replace_folder(Path(made), target)
@@ -144,6 +145,7 @@ def _actor_card(
     source: Path,
     measured: dict[str, Any] | None,
     difference: float,
+    actor: Actor,
 ) -> dict[str, Any]:
     """Describe the actor for whoever runs it: what goes in, what comes out, where it is from."""
     config = dump_settings(settings)
@@ -151,7 +153,7 @@ def _actor_card(
     card: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "behavior": name,
-        "onnx": {"opset": OPSET, **_tensors(_shape(state)), "memory_size": 0},
+        "onnx": {"opset": OPSET, **_tensors(actor)},
     }
     task_name = settings.env_settings.sim_task or settings.env_settings.task
     if task_name is not None:
@@ -174,9 +176,12 @@ def _actor_card(
     return card
 
 
-def _tensors(shape: ActionShape) -> dict[str, Any]:
-    """Name the network's input and its deterministic outputs; in `masks`, 1 allows a choice."""
-    tensors: dict[str, Any] = {"input": "obs_0"}
+def _tensors(actor: Actor) -> dict[str, Any]:
+    """Name the network's inputs and its deterministic outputs; in `masks`, 1 allows a choice."""
+    shape = actor.shape
+    tensors: dict[str, Any] = {"input": "obs_0", "memory_size": actor.memory_size}
+    if actor.memory_size:
+        tensors |= {"memory": RECURRENT_IN, "memory_output": RECURRENT_OUT}
     if shape.continuous:
         tensors["output"] = "deterministic_continuous_actions"
     if shape.branches:

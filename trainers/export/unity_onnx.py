@@ -12,12 +12,14 @@ from trainers.actors import ActionShape, Actor
 
 OPSET = 15
 VERSION_NUMBER = 3.0  # ML-Agents' model format of release 2 and later
+RECURRENT_IN, RECURRENT_OUT = "recurrent_in", "recurrent_out"
 
 
 class UnityActor(nn.Module):
     """An actor with ML-Agents' inputs and outputs: observations, masks; constants, sampled and deterministic actions.
 
-    Numbers are in [-1, 1]; choices are int64 indices. In `action_masks` 1 allows a choice and 0 forbids it.
+    Numbers are in [-1, 1]; choices are int64 indices. In `action_masks` 1 allows a choice and 0 forbids it. What is
+    remembered goes in and out as (B, 1, memory_size).
     """
 
     version_number: Tensor
@@ -30,48 +32,59 @@ class UnityActor(nn.Module):
         self.actor = actor
         shape = actor.shape
         self.register_buffer("version_number", torch.tensor([VERSION_NUMBER]))
-        self.register_buffer("memory_size", torch.tensor([0.0]))
+        self.register_buffer("memory_size", torch.tensor([float(actor.memory_size)]))
         self.register_buffer("continuous_shape", torch.tensor([float(shape.continuous)]))
         self.register_buffer("discrete_shape", torch.tensor([[float(size) for size in shape.branches]]))
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Return the outputs in the order of `output_names`."""
-        obs = torch.cat(inputs, dim=-1) if len(inputs) > 1 else inputs[0]
-        size = self.actor.shape.continuous
-        drawn, best = self.actor.random_action(obs), self.actor.action(obs)
+        actor, size = self.actor, self.actor.shape.continuous
+        given = dict(zip(input_names(actor.shape, actor.memory_size), inputs, strict=True))
+        memory = given.pop(RECURRENT_IN, None)
+        obs = torch.cat(list(given.values()), dim=-1) if len(given) > 1 else inputs[0]
+        if memory is not None:
+            obs, memory = actor.step(obs, memory.squeeze(1))
+        drawn, best = actor.random_action(obs), actor.action(obs)
         outputs = [self.version_number, self.memory_size]
-        if self.actor.shape.continuous:
+        if size:
             outputs += [drawn[:, :size], self.continuous_shape, best[:, :size]]
-        if self.actor.shape.branches:
+        if actor.shape.branches:
             outputs += [drawn[:, size:].long(), self.discrete_shape, best[:, size:].long()]
+        if memory is not None:
+            outputs.append(memory.unsqueeze(1))
         return tuple(outputs)
 
 
-def input_names(shape: ActionShape) -> list[str]:
+def input_names(shape: ActionShape, memory_size: int = 0) -> list[str]:
     """Return the names of the inputs, in order."""
-    return ["obs_0", "action_masks"] if shape.branches else ["obs_0"]
+    masks = ["action_masks"] if shape.branches else []
+    return ["obs_0", *masks, *([RECURRENT_IN] if memory_size else [])]
 
 
-def output_names(shape: ActionShape) -> list[str]:
+def output_names(shape: ActionShape, memory_size: int = 0) -> list[str]:
     """Return the names of the outputs, in order."""
     names = ["version_number", "memory_size"]
     for kind, present in (("continuous", shape.continuous), ("discrete", shape.branches)):
         if present:
             names += [f"{kind}_actions", f"{kind}_action_output_shape", f"deterministic_{kind}_actions"]
-    return names
+    return [*names, RECURRENT_OUT] if memory_size else names
 
 
 def write_unity_onnx(actor: Actor, path: Path) -> None:
     """Write one ONNX file, opset 15, with only the batch axis dynamic."""
     module = UnityActor(copy.deepcopy(actor)).cpu().eval()
-    inputs, outputs = input_names(actor.shape), output_names(actor.shape)
-    examples = torch.zeros(1, actor.obs_size), torch.ones(1, actor.shape.choices)
-    batched = [name for name in (*inputs, *outputs) if name == "obs_0" or name.endswith(("_masks", "_actions"))]
+    inputs, outputs = (names(actor.shape, actor.memory_size) for names in (input_names, output_names))
+    examples = {
+        "obs_0": torch.zeros(1, actor.obs_size),
+        "action_masks": torch.ones(1, actor.shape.choices),
+        RECURRENT_IN: torch.zeros(1, 1, actor.memory_size),
+    }
+    batched = [*inputs, *(name for name in outputs if name.endswith("_actions") or name == RECURRENT_OUT)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracing exporter is the one that knows opset 15
         torch.onnx.export(
             module,
-            examples[: len(inputs)],
+            tuple(examples[name] for name in inputs),
             str(path),
             input_names=inputs,
             output_names=outputs,
