@@ -9,7 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from trainers.networks import Body, orthogonal
+from trainers.layers import orthogonal
+from trainers.networks import Body
+from trainers.observation import Observed, as_observation
 from trainers.settings import NetworkSettings
 
 ACTION_LIMIT = 3.0
@@ -75,13 +77,15 @@ class Actor(Body, ABC):
     of each branch's choice.
 
     Attributes:
-        obs_size: D.
+        observation: the sensors that it sees.
+        obs_size: D, how many numbers they make.
         shape: of the actions.
     """
 
-    def __init__(self, obs_size: int, shape: ActionShape, settings: NetworkSettings) -> None:
-        super().__init__(obs_size, settings)
-        self.obs_size, self.shape = obs_size, shape
+    def __init__(self, observed: Observed, shape: ActionShape, settings: NetworkSettings) -> None:
+        super().__init__(observed, settings)
+        self.observation, self.shape = as_observation(observed), shape
+        self.obs_size = self.observation.size
 
     @abstractmethod
     def action(self, obs: Tensor) -> Tensor:
@@ -126,8 +130,8 @@ class GaussianActor(StochasticActor):
     deviation of 1 still leaves most of the range to the mean.
     """
 
-    def __init__(self, obs_size: int, shape: ActionShape, settings: NetworkSettings) -> None:
-        super().__init__(obs_size, shape, settings)
+    def __init__(self, observed: Observed, shape: ActionShape, settings: NetworkSettings) -> None:
+        super().__init__(observed, shape, settings)
         self.mean = orthogonal(self.feature_size, shape.continuous, 0.01)
         self.log_std = nn.Parameter(torch.zeros(shape.continuous))
 
@@ -181,8 +185,8 @@ def gaussian_entropy(log_std: Tensor) -> Tensor:
 class TanhActor(Actor):
     """mu(s) = tanh(...): a deterministic policy (Silver et al. 2014); its exploration is not its own."""
 
-    def __init__(self, obs_size: int, shape: ActionShape, settings: NetworkSettings) -> None:
-        super().__init__(obs_size, shape, settings)
+    def __init__(self, observed: Observed, shape: ActionShape, settings: NetworkSettings) -> None:
+        super().__init__(observed, shape, settings)
         self.mean = orthogonal(self.feature_size, shape.continuous, 0.01)
 
     def forward(self, obs: Tensor) -> Tensor:
@@ -202,8 +206,8 @@ class TanhActor(Actor):
 class SquashedGaussianActor(Actor):
     """pi(a|s): a = tanh(u), u ~ N(mean(s), diag(std(s)^2)) (Haarnoja et al. 2018, arXiv 1812.05905, appendix C)."""
 
-    def __init__(self, obs_size: int, shape: ActionShape, settings: NetworkSettings) -> None:
-        super().__init__(obs_size, shape, settings)
+    def __init__(self, observed: Observed, shape: ActionShape, settings: NetworkSettings) -> None:
+        super().__init__(observed, shape, settings)
         self.mean = orthogonal(self.feature_size, shape.continuous, 0.01)
         self.log_std = orthogonal(self.feature_size, shape.continuous, 0.01)
 

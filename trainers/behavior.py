@@ -173,6 +173,7 @@ class BehaviorTrainer:
             "step": self.step,
             "settings": self.settings.model_dump(mode="json"),
             "obs_size": self.algorithm.actor.obs_size,
+            "observation": self.algorithm.actor.observation.state_dict(),
             "actions": asdict(self.algorithm.actor.shape),
             "algorithm": self.algorithm.state_dict(),
             "reward": self._scorer.state_dict(),

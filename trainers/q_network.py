@@ -5,7 +5,8 @@ from torch import Tensor
 
 from trainers.actors import ActionShape, Actor
 from trainers.choices import best, masked
-from trainers.networks import orthogonal
+from trainers.layers import orthogonal
+from trainers.observation import Observed
 from trainers.settings import NetworkSettings
 
 
@@ -16,8 +17,8 @@ class QNetwork(Actor):
     branch; V is common to all.
     """
 
-    def __init__(self, obs_size: int, shape: ActionShape, settings: NetworkSettings) -> None:
-        super().__init__(obs_size, shape, settings)
+    def __init__(self, observed: Observed, shape: ActionShape, settings: NetworkSettings) -> None:
+        super().__init__(observed, shape, settings)
         self.advantage = orthogonal(self.feature_size, shape.choices, 1.0)
         self.value = orthogonal(self.feature_size, 1, 1.0) if settings.dueling else None
 

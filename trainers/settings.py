@@ -198,6 +198,7 @@ class BehaviorSettings(Settings):
         signals: names for parts of the observed sensors of a build that has no `signals` sensor.
         reward_shaping: the reward function, or the name of a file that holds it; left out, the
             environment's own reward.
+        critic_observations: `signals` lets the critic read the signals beside what the policy sees; null does not.
         per_term_critic: one value head per reward term; the advantages are summed, and each term's share is logged.
     """
 
@@ -217,6 +218,7 @@ class BehaviorSettings(Settings):
     behavioral_cloning: CloningSettings | None = None
     signals: dict[str, SignalSlice] = Field(default={})
     reward_shaping: RewardSettings | None = None
+    critic_observations: Literal["signals"] | None = None
     per_term_critic: bool = False
 
     @field_validator("hyperparameters", mode="wrap")
@@ -224,6 +226,13 @@ class BehaviorSettings(Settings):
     def _of_the_trainer(cls, value: Any, _: Any, info: ValidationInfo) -> Hyperparameters:
         kind = HYPERPARAMETERS[info.data.get("trainer_type", "ppo")]
         return value if isinstance(value, kind) else kind.model_validate(value)
+
+    @field_validator("critic_observations")
+    @classmethod
+    def _critic_has_an_encoder_of_its_own(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and getattr(info.data.get("hyperparameters"), "shared_critic", False):
+            raise ValueError("the policy would read the signals, too: shared_critic has to be false")
+        return value
 
     @field_validator("per_term_critic")
     @classmethod

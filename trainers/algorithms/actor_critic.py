@@ -19,6 +19,7 @@ from trainers.hyperparameters import ActorCriticHyperparameters
 from trainers.imitation.demonstrations import Shown
 from trainers.intrinsic import IntrinsicRewards
 from trainers.networks import Critic
+from trainers.observation import Observed, as_observation
 from trainers.recurrence import PlainReader, RowMemory, SequenceReader, Sequences, unroll
 from trainers.rollout import Rollout
 from trainers.settings import BehaviorSettings
@@ -52,20 +53,22 @@ class ActorCritic(Algorithm):
     kinds: ClassVar[tuple[ActionKind, ...]] = ("continuous", "discrete", "hybrid")
     has_heads: ClassVar[bool] = True
     remembers: ClassVar[bool] = True
+    reads_signals: ClassVar[bool] = True
     make_actor = staticmethod(make_stochastic_actor)
     actor: StochasticActor
     hyper: ActorCriticHyperparameters
 
     def __init__(
-        self, obs_size: int, shape: ActionShape, rows: int, settings: BehaviorSettings, seed: int, device: torch.device
+        self, obs: Observed, shape: ActionShape, rows: int, settings: BehaviorSettings, seed: int, device: torch.device
     ) -> None:
         assert isinstance(settings.hyperparameters, ActorCriticHyperparameters)
         self.settings, self.hyper = settings, settings.hyperparameters
         self.heads = heads_of(settings)
         self.device = device
         torch.manual_seed(seed)
-        self.actor = self.make_actor(obs_size, shape, settings.network_settings).to(device)
-        self.critic = Critic(obs_size, len(self.heads), settings.network_settings).to(device)
+        self.actor = self.make_actor(obs, shape, settings.network_settings).to(device)
+        observation = as_observation(obs)
+        self.critic = Critic(observation.for_critic(), len(self.heads), settings.network_settings).to(device)
         if self.hyper.shared_critic:
             self.critic.encoder, self.critic.memory = self.actor.encoder, self.actor.memory
         self.parameters = list(dict.fromkeys([*self.actor.parameters(), *self.critic.parameters()]))
@@ -73,13 +76,13 @@ class ActorCritic(Algorithm):
         self.generator = torch.Generator().manual_seed(seed)
         steps = max(1, self.hyper.buffer_size // rows)
         memory_size = self.actor.memory_size
-        self.rollout = Rollout(steps, rows, obs_size + shape.choices, shape.size, len(self.heads), memory_size)
+        self.rollout = Rollout(steps, rows, observation.width + shape.choices, shape.size, len(self.heads), memory_size)
         self.memory = RowMemory(rows, memory_size, device)
         self._critic_memory = self.memory.now  # before the first step of the rollout
         self.reader: PlainReader | SequenceReader
         costs = settings.reward_shaping.costs if settings.reward_shaping else {}
         self.costs = CostControl(self.heads, costs, rows)
-        self.intrinsic = IntrinsicRewards(self.heads, settings, obs_size, shape, rows, seed, device)
+        self.intrinsic = IntrinsicRewards(self.heads, settings, observation.size, shape, rows, seed, device)
         self._episodic = torch.tensor([head.episodic for head in self.heads], device=device)
         self._last_act = torch.zeros(rows, shape.size)
 

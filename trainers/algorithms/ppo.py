@@ -15,6 +15,7 @@ from trainers.hyperparameters import PpoHyperparameters
 from trainers.imitation.cloning import Cloning
 from trainers.imitation.demonstrations import Shown
 from trainers.importance import kl_divergence, surrogate
+from trainers.observation import Observed
 from trainers.recurrence import Read
 from trainers.schedules import BETA_FLOOR, EPSILON_FLOOR, LEARNING_RATE_FLOOR, scheduled
 from trainers.settings import BehaviorSettings
@@ -48,9 +49,9 @@ class Ppo(ActorCritic):
     hyper: PpoHyperparameters
 
     def __init__(
-        self, obs_size: int, shape: ActionShape, rows: int, settings: BehaviorSettings, seed: int, device: torch.device
+        self, obs: Observed, shape: ActionShape, rows: int, settings: BehaviorSettings, seed: int, device: torch.device
     ) -> None:
-        super().__init__(obs_size, shape, rows, settings, seed, device)
+        super().__init__(obs, shape, rows, settings, seed, device)
         self.kl_coef = self.hyper.kl_coefficient
         self.cloning = Cloning(self.actor, settings.behavioral_cloning, self.hyper, seed)
 

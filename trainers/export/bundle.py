@@ -22,6 +22,7 @@ from trainers.evaluate import Evaluation
 from trainers.export.parity import SAMPLES, TOLERANCE, onnx_difference
 from trainers.export.unity_onnx import OPSET, RECURRENT_IN, RECURRENT_OUT, write_unity_onnx
 from trainers.files import write_atomically
+from trainers.observation import Observation
 from trainers.run_folder import RunFolder
 from trainers.settings import RunSettings
 from unity_env.sim.role import Role, find_role
@@ -98,7 +99,9 @@ def best_checkpoint(folder: RunFolder, name: str) -> Path:
 def _rebuild_actor(state: dict[str, Any], settings: RunSettings, name: str) -> Actor:
     behavior = settings.behaviors[name]
     make_actor = ALGORITHMS[behavior.trainer_type].make_actor
-    actor = make_actor(state["obs_size"], _shape(state), behavior.network_settings)
+    seen = state.get("observation")  # which checkpoints of earlier versions, of one vector each, lack
+    observed = state["obs_size"] if seen is None else Observation.from_state(seen)
+    actor = make_actor(observed, _shape(state), behavior.network_settings)
     actor.load_state_dict(state["algorithm"]["actor"])
     return actor.eval()
 
@@ -180,6 +183,11 @@ def _tensors(actor: Actor) -> dict[str, Any]:
     """Name the network's inputs and its deterministic outputs; in `masks`, 1 allows a choice."""
     shape = actor.shape
     tensors: dict[str, Any] = {"input": "obs_0", "memory_size": actor.memory_size}
+    if len(actor.observation.sensors) > 1 or not actor.observation.is_vector:
+        tensors["inputs"] = {
+            f"obs_{index}": {"sensor": sensor.name, "kind": sensor.kind, "shape": list(sensor.shape)}
+            for index, sensor in enumerate(actor.observation.sensors)
+        }
     if actor.memory_size:
         tensors |= {"memory": RECURRENT_IN, "memory_output": RECURRENT_OUT}
     if shape.continuous:

@@ -12,14 +12,16 @@ from trainers.actors import ActionShape, Actor
 
 OPSET = 15
 VERSION_NUMBER = 3.0  # ML-Agents' model format of release 2 and later
+MASKS = "action_masks"
 RECURRENT_IN, RECURRENT_OUT = "recurrent_in", "recurrent_out"
 
 
 class UnityActor(nn.Module):
     """An actor with ML-Agents' inputs and outputs: observations, masks; constants, sampled and deterministic actions.
 
-    Numbers are in [-1, 1]; choices are int64 indices. In `action_masks` 1 allows a choice and 0 forbids it. What is
-    remembered goes in and out as (B, 1, memory_size).
+    Observations come sensor by sensor, images with their channels first. Numbers are in [-1, 1]; choices are int64
+    indices. In `action_masks` 1 allows a choice and 0 forbids it. What is remembered goes in and out as
+    (B, 1, memory_size).
     """
 
     version_number: Tensor
@@ -39,9 +41,10 @@ class UnityActor(nn.Module):
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Return the outputs in the order of `output_names`."""
         actor, size = self.actor, self.actor.shape.continuous
-        given = dict(zip(input_names(actor.shape, actor.memory_size), inputs, strict=True))
+        given = dict(zip(inputs_of(actor), inputs, strict=True))
         memory = given.pop(RECURRENT_IN, None)
-        obs = torch.cat(list(given.values()), dim=-1) if len(given) > 1 else inputs[0]
+        flat = [part if part.dim() == 2 else part.flatten(1) for part in given.values()]
+        obs = torch.cat(flat, dim=-1) if len(flat) > 1 else flat[0]
         if memory is not None:
             obs, memory = actor.step(obs, memory.squeeze(1))
         drawn, best = actor.random_action(obs), actor.action(obs)
@@ -55,10 +58,16 @@ class UnityActor(nn.Module):
         return tuple(outputs)
 
 
-def input_names(shape: ActionShape, memory_size: int = 0) -> list[str]:
-    """Return the names of the inputs, in order."""
-    masks = ["action_masks"] if shape.branches else []
-    return ["obs_0", *masks, *([RECURRENT_IN] if memory_size else [])]
+def inputs_of(actor: Actor) -> dict[str, tuple[int, ...]]:
+    """Return the inputs of an actor's network, in order: name -> shape without the batch."""
+    inputs: dict[str, tuple[int, ...]] = {
+        f"obs_{index}": sensor.shape for index, sensor in enumerate(actor.observation.sensors)
+    }
+    if actor.shape.branches:
+        inputs[MASKS] = (actor.shape.choices,)
+    if actor.memory_size:
+        inputs[RECURRENT_IN] = (1, actor.memory_size)
+    return inputs
 
 
 def output_names(shape: ActionShape, memory_size: int = 0) -> list[str]:
@@ -73,20 +82,15 @@ def output_names(shape: ActionShape, memory_size: int = 0) -> list[str]:
 def write_unity_onnx(actor: Actor, path: Path) -> None:
     """Write one ONNX file, opset 15, with only the batch axis dynamic."""
     module = UnityActor(copy.deepcopy(actor)).cpu().eval()
-    inputs, outputs = (names(actor.shape, actor.memory_size) for names in (input_names, output_names))
-    examples = {
-        "obs_0": torch.zeros(1, actor.obs_size),
-        "action_masks": torch.ones(1, actor.shape.choices),
-        RECURRENT_IN: torch.zeros(1, 1, actor.memory_size),
-    }
+    inputs, outputs = inputs_of(actor), output_names(actor.shape, actor.memory_size)
     batched = [*inputs, *(name for name in outputs if name.endswith("_actions") or name == RECURRENT_OUT)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracing exporter is the one that knows opset 15
         torch.onnx.export(
             module,
-            tuple(examples[name] for name in inputs),
+            tuple(torch.ones(1, *shape) for shape in inputs.values()),
             str(path),
-            input_names=inputs,
+            input_names=list(inputs),
             output_names=outputs,
             opset_version=OPSET,
             dynamic_axes={name: {0: "batch"} for name in batched},
