@@ -8,6 +8,7 @@ import argparse
 import json
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,14 @@ from trainers.curriculum import last_values
 from trainers.display import Display
 from trainers.evaluate import Evaluation
 from trainers.settings import RunSettings
-from trainers.train import train
+from trainers.train import Trained, train
+from trainers.yaml_file import Document
 from unity_env.sim.baselines import BASELINES
 from unity_env.sim.baselines.measure import CONTROLLERS
 from unity_env.sim.baselines.measure import measure as measure_baseline
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
+Beside = Callable[[Trained, RunSettings, Document], dict[str, float]]
 TABLE_HEAD = """# Results
 
 Every row is one command: `python benchmarks/learning.py --config <config>`, those that end in `_randomized` with
@@ -47,20 +50,32 @@ def main() -> None:
     parser.add_argument("--name", help="of the result; the config's by default")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
     arguments = parser.parse_args()
-    settings, _ = load_settings(find_config(arguments.config), {}, arguments.overrides)
     name = arguments.name or arguments.config
-    result: dict[str, Any] = {"config": name, "overrides": arguments.overrides, "seeds": []}
-    result["baselines"] = baselines(settings)
-    for seed in arguments.seeds:
-        result["seeds"].append(run_seed(arguments.config, seed, arguments.overrides))
+    learn(arguments.config, name, arguments.seeds, arguments.overrides, arguments.out)
+
+
+def learn(
+    config: str, name: str, seeds: Sequence[int], overrides: list[str], out: Path, beside: Beside | None = None
+) -> dict[str, Any]:
+    """Train all seeds, and keep what came of them, with what `beside` tells of each."""
+    settings, _ = load_settings(find_config(config), {}, overrides)
+    result: dict[str, Any] = {"config": name, "overrides": overrides, "seeds": [], "baselines": baselines(settings)}
+    for seed in seeds:
+        result["seeds"].append(run_seed(config, seed, overrides, beside))
         print(json.dumps({key: value for key, value in result["seeds"][-1].items() if key != "curve"}), flush=True)
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    (arguments.out / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    draw(result, arguments.out / f"{name}.svg")
-    write_table(arguments.out)
+    keep(result, name, out)
+    return result
 
 
-def run_seed(config: str, seed: int, overrides: list[str]) -> dict[str, Any]:
+def keep(result: dict[str, Any], name: str, out: Path) -> None:
+    """Write a result's figures and curves, and renew the table."""
+    out.mkdir(parents=True, exist_ok=True)
+    (out / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    draw(result, out / f"{name}.svg")
+    write_table(out)
+
+
+def run_seed(config: str, seed: int, overrides: list[str], beside: Beside | None = None) -> dict[str, Any]:
     """Train one seed in a temporary folder."""
     with tempfile.TemporaryDirectory() as results:
         options = {"env_settings.seed": seed, "checkpoint_settings.results_dir": results}
@@ -80,6 +95,7 @@ def run_seed(config: str, seed: int, overrides: list[str]) -> dict[str, Any]:
         "steps": trained.step,
         "seconds": round(seconds, 1),
         "curve": curve,
+        **(beside(trained, settings, document) if beside else {}),
     }
 
 
