@@ -1,7 +1,7 @@
 """What every trainer is to reach, measured: learning figures over several seeds, and the time of a PPO update.
 
-`python benchmarks/trainer_figures.py` runs all of it, one after the other, for hours; `--only NAME` one part. Each part writes
-its figures and curves into <out>, and <out>/trainers.md says what was wanted, what came of it, and what was missed.
+`python benchmarks/trainer_figures.py` runs all of it, one after the other, for hours; `--only NAME` one part. Each
+writes its figures and curves into <out>, and <out>/trainers.md says what was wanted, what came of it, what was missed.
 """
 
 import argparse
@@ -31,8 +31,8 @@ Result = Mapping[str, Any]
 RESAMPLES = 10_000
 HEAD = """# What the trainers reach
 
-`python benchmarks/trainer_figures.py`, or one row by `--only NAME`. Success is that of the deterministic policy on held-out
-episodes at the end of training; a figure is met where every seed meets it. Curves: [README.md](README.md).
+`python benchmarks/trainer_figures.py`, or one row by `--only NAME`. Success is that of the deterministic policy on
+held-out episodes at the end of training; a figure is met where every seed meets it. Curves: [README.md](README.md).
 
 | name | wanted | measured, each seed | met |
 |---|---|---|---|
