@@ -61,10 +61,9 @@ class Fetch:
 
     def __init__(self, python: Path, rows: int) -> None:
         self.rows = rows
-        command = [python, "-W", "ignore", PLAYER]
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
+        self._command = [str(python), "-W", "ignore", str(PLAYER)]
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(self._command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL)
 
     def reset(self, seed: int) -> Array:
         """Begin new episodes; returns the states, (N, 18)."""
@@ -90,7 +89,7 @@ class Fetch:
         try:
             answer: Array = np.lib.format.read_array(self._process.stdout)
         except ValueError:
-            raise SystemExit(f"error: FetchReach-v4 ended; try {' '.join(map(str, self._process.args))}") from None  # type: ignore[arg-type]
+            raise SystemExit(f"error: FetchReach-v4 has ended; to see why: {' '.join(self._command)}") from None
         return answer
 
 
@@ -173,7 +172,7 @@ def signals(states: Array) -> dict[str, Array]:
 
 
 def learn(
-    seeds: Sequence[int], out: Path, folder: Path = VENV, interval: int = 2500, episodes: int = 100
+    seeds: Sequence[int], out: Path, folder: Path = VENV, interval: int = 2500, episodes: int = 40
 ) -> dict[str, Any]:
     """Train all seeds, and keep what came of them."""
     python = make_venv(folder)
@@ -224,7 +223,7 @@ def make_venv(folder: Path) -> Path:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--episodes", type=int, default=100, help="of each evaluation")
+    parser.add_argument("--episodes", type=int, default=40, help="of each evaluation")
     parser.add_argument("--interval", type=int, default=2500, help="steps between evaluations")
     parser.add_argument("--venv", type=Path, default=VENV, help="where gymnasium-robotics is, or is to be, installed")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")

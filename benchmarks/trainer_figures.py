@@ -108,7 +108,7 @@ def permutation_p(better: Array, worse: Array, seed: int = 0) -> float:
 
 def time_update(_: Sequence[int], out: Path) -> Result:
     """Time PPO's update, and keep it beside the curves' folder's other figures."""
-    result = ppo_update.measure(rounds=15)
+    result: dict[str, Any] = ppo_update.measure(rounds=15)
     (out / "trainers").mkdir(parents=True, exist_ok=True)
     (out / "trainers" / "ppo_update.json").write_text(json.dumps(result) + "\n", encoding="utf-8")
     return result

@@ -16,19 +16,19 @@ TASK = "FetchReach-v4"
 
 def main() -> None:
     gymnasium.register_envs(gymnasium_robotics)
-    # The messages' own stream; what libraries print must not get into it.
-    answers, sys.stdout = sys.stdout.buffer, sys.stderr
+    answers, sys.stdout = sys.stdout.buffer, sys.stderr  # what libraries print must not get among the answers
     envs: list[gymnasium.Env] = []
-    while sys.stdin.buffer.peek(1):
-        asked = np.lib.format.read_array(sys.stdin.buffer)
-        if asked.ndim == 1:
-            envs = [gymnasium.make(TASK) for _ in asked] if len(envs) != len(asked) else envs
-            states = np.array([state(env.reset(seed=int(seed))[0]) for env, seed in zip(envs, asked, strict=True)])
-            answer = np.stack([states, states])
-        else:
-            answer = np.stack([step(env, action) for env, action in zip(envs, asked, strict=True)], axis=1)
-        np.lib.format.write_array(answers, answer.astype(np.float32))
-        answers.flush()
+    with open(0, "rb", closefd=False) as requests:
+        while requests.peek(1):
+            asked = np.lib.format.read_array(requests)
+            if asked.ndim == 1:
+                envs = envs or [gymnasium.make(TASK) for _ in asked]
+                states = [state(env.reset(seed=int(seed))[0]) for env, seed in zip(envs, asked, strict=True)]
+                answer = np.stack([states, states])
+            else:
+                answer = np.stack([step(env, action) for env, action in zip(envs, asked, strict=True)], axis=1)
+            np.lib.format.write_array(answers, answer.astype(np.float32))
+            answers.flush()
 
 
 def step(env: gymnasium.Env, action: np.ndarray) -> np.ndarray:
