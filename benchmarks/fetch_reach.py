@@ -6,6 +6,7 @@ Writes <out>/fetch_reach_ddpg_her.json and .svg, and renews the table of all res
 """
 
 import argparse
+import pickle
 import subprocess
 import time
 import venv
@@ -34,7 +35,9 @@ PLAYER = Path(__file__).parent / "fetch_parts" / "player.py"
 VENV = Path(__file__).parents[1] / "build" / "fetch_reach"
 OBSERVED, ACHIEVED, DESIRED = slice(0, 10), slice(10, 13), slice(13, 16)
 ENDED, SUCCESS = 16, 17
-EVALUATION_SEED = 2_000_000
+EVALUATION_SEED, FINAL_SEED = 1_000_000, 2_000_000
+FINAL_EPISODES = 200
+SOLVED = 0.98
 SETTINGS: dict[str, Any] = {
     "trainer_type": "ddpg",
     "max_steps": 10_000,
@@ -84,11 +87,11 @@ class Fetch:
     def _ask(self, array: Array) -> Array:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        np.lib.format.write_array(self._process.stdin, array)
+        pickle.dump(array, self._process.stdin)
         self._process.stdin.flush()
         try:
-            answer: Array = np.lib.format.read_array(self._process.stdout)
-        except ValueError:
+            answer: Array = pickle.load(self._process.stdout)
+        except EOFError:
             raise SystemExit(f"error: FetchReach-v4 has ended; to see why: {' '.join(self._command)}") from None
         return answer
 
@@ -145,9 +148,9 @@ class Learner:
             self.algorithm.update(progress)
         return following
 
-    def success(self, fetch: Fetch, episodes: int) -> tuple[float, float]:
+    def success(self, fetch: Fetch, episodes: int, seed: int) -> tuple[float, float]:
         """Return the share of episodes at whose end the gripper is at its goal, and their mean return."""
-        states, solved, returns = fetch.reset(EVALUATION_SEED), np.zeros(0), np.zeros(fetch.rows)
+        states, solved, returns = fetch.reset(seed), np.zeros(0), np.zeros(fetch.rows)
         total: list[float] = []
         while len(solved) < episodes:
             after, states = fetch.step(self.algorithm.act_deterministic(observation(states)))
@@ -176,35 +179,32 @@ def learn(
 ) -> dict[str, Any]:
     """Train all seeds, and keep what came of them."""
     python = make_venv(folder)
-    runs = [run_seed(python, seed, interval, episodes) for seed in seeds]
-    result = {"config": NAME, "overrides": [], "seeds": runs, "baselines": {}}
-    keep(result, NAME, out)
+    result: dict[str, Any] = {"config": NAME, "overrides": [], "seeds": [], "baselines": {}}
+    for seed in seeds:
+        result["seeds"].append(run_seed(python, seed, interval, episodes))
+        keep(result, NAME, out)
     return result
 
 
 def run_seed(python: Path, seed: int, interval: int, episodes: int) -> dict[str, Any]:
-    """Train one seed on one row, and evaluate it after every `interval` steps, always on the same episodes."""
+    """Train one seed on one row until an evaluation is SOLVED, or max_steps; then measure it on other episodes."""
     started, curve = time.perf_counter(), []
     torch.set_num_threads(1)
-    with opened(python, rows=1) as fetch, opened(python, rows=20) as held_out:
+    with opened(python, rows=1) as fetch, opened(python, rows=20) as apart:
         learner = Learner(1, seed)
-        states = fetch.reset(seed)
-        max_steps = learner.settings.max_steps
-        for step in range(1, max_steps + 1):
-            states = learner.step(fetch, states, step / max_steps)
+        states, max_steps, step = fetch.reset(seed), learner.settings.max_steps, 0
+        while step < max_steps and (not curve or curve[-1][1] < SOLVED):
+            states, step = learner.step(fetch, states, step / max_steps), step + 1
             if step % interval == 0:
-                curve.append((step, *learner.success(held_out, episodes)))
+                curve.append((step, *learner.success(apart, episodes, EVALUATION_SEED)))
                 print(
                     f"seed {seed}  step {step:>6,}  success {curve[-1][1]:.1%}  return {curve[-1][2]:.2f}", flush=True
                 )
-    return {
-        "seed": seed,
-        "success": curve[-1][1],
-        "episodes": episodes,
-        "steps": max_steps,
-        "seconds": round(time.perf_counter() - started, 1),
-        "curve": curve,
-    }
+        success, _ = learner.success(apart, FINAL_EPISODES, FINAL_SEED)
+    seconds = round(time.perf_counter() - started, 1)
+    print(f"seed {seed}  held out     success {success:.1%} of {FINAL_EPISODES} episodes  {seconds} s", flush=True)
+    result = {"seed": seed, "success": success, "episodes": FINAL_EPISODES, "steps": step, "seconds": seconds}
+    return result | {"curve": curve}
 
 
 def make_venv(folder: Path) -> Path:

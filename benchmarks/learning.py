@@ -32,8 +32,9 @@ Beside = Callable[[Trained, RunSettings, Document], dict[str, float]]
 TABLE_HEAD = """# Results
 
 Every row is one command: `python benchmarks/learning.py --config <config>`, those that end in `_randomized` with
-`--set environment_parameters=parameters/randomized.yaml --name <config>_randomized`. Success is that of the
-deterministic policy on 200 held-out episodes; where several robots share a scene, their joint success. Minutes are
+`--set environment_parameters=parameters/randomized.yaml --name <config>_randomized`; `fetch_reach_ddpg_her` is
+`python benchmarks/fetch_reach.py`, whose robot is not this project's. Success is that of the deterministic policy on
+200 held-out episodes; where several robots share a scene, their joint success. Minutes are
 wall time of training, evaluations and export on 2 cores without a GPU; steps count all rows. Beside it stand the
 hand-written controller and random actions on the same episodes.
 
@@ -57,13 +58,13 @@ def main() -> None:
 def learn(
     config: str, name: str, seeds: Sequence[int], overrides: list[str], out: Path, beside: Beside | None = None
 ) -> dict[str, Any]:
-    """Train all seeds, and keep what came of them, with what `beside` tells of each."""
+    """Train all seeds, and keep what has come of them after each, with what `beside` tells of it."""
     settings, _ = load_settings(find_config(config), {}, overrides)
     result: dict[str, Any] = {"config": name, "overrides": overrides, "seeds": [], "baselines": baselines(settings)}
     for seed in seeds:
         result["seeds"].append(run_seed(config, seed, overrides, beside))
         print(json.dumps({key: value for key, value in result["seeds"][-1].items() if key != "curve"}), flush=True)
-    keep(result, name, out)
+        keep(result, name, out)
     return result
 
 
@@ -136,14 +137,16 @@ def draw(result: dict[str, Any], path: Path) -> None:
     """Draw success over steps, one line per seed."""
     figure = Figure(figsize=(6.4, 3.2), layout="constrained")
     axes = figure.subplots()
+    longest = max(run["steps"] for run in result["seeds"])
+    unit, of = (1e6, "million") if longest >= 500_000 else (1e3, "thousand")
     for run in result["seeds"]:
         steps, success = np.array(run["curve"]).T[:2]
-        axes.plot(steps / 1e6, 100 * success, marker=".", label=f"seed {run['seed']}")
+        axes.plot(steps / unit, 100 * success, marker=".", label=f"seed {run['seed']}")
     for controller, success in result["baselines"].items():
         axes.axhline(100 * success, linestyle=":", color="grey")
         at = (1.01, 100 * success)
         axes.annotate(controller, at, xycoords=("axes fraction", "data"), fontsize=8, color="grey", va="center")
-    axes.set(xlabel="million steps", ylabel="success, %", ylim=(-2, 102), title=result["config"])
+    axes.set(xlabel=f"{of} steps", ylabel="success, %", ylim=(-2, 102), title=result["config"])
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, metadata={"Date": None})
@@ -162,7 +165,7 @@ def write_table(folder: Path) -> None:
         )
         rows.append(
             f"| `{result['config']}` | {', '.join(str(run['seed']) for run in runs)} | {success.mean():.1%} ({each}) "
-            f"| {steps.mean() / 1e6:.2f} M | {seconds.mean() / 60:.1f} | {beside} |\n"
+            f"| {steps.mean():,.0f} | {seconds.mean() / 60:.1f} | {beside} |\n"
         )
         curves.append(f"\n![{result['config']}]({path.stem}.svg)\n")
     (folder / "README.md").write_text(TABLE_HEAD + "".join(rows) + "".join(curves), encoding="utf-8")

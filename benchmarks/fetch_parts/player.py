@@ -1,10 +1,11 @@
 """Plays FetchReach-v4 for whoever writes actions to its standard input; runs where gymnasium-robotics is installed.
 
-Reads arrays: seeds, (N,) integers, begin new episodes; actions, (N, 4), take a step. Answers each with one array,
+Reads pickled arrays: seeds, (N,) integers, begin new episodes; actions, (N, 4), take a step. Answers each with one,
 (2, N, 18): the true state after the step, and what the next action is to be chosen from, which differs where an
 episode ended. A state is the observation (10), what is achieved (3) and desired (3), the end and the success, 0 or 1.
 """
 
+import pickle
 import sys
 
 import gymnasium
@@ -20,14 +21,14 @@ def main() -> None:
     envs: list[gymnasium.Env] = []
     with open(0, "rb", closefd=False) as requests:
         while requests.peek(1):
-            asked = np.lib.format.read_array(requests)
+            asked = pickle.load(requests)
             if asked.ndim == 1:
                 envs = envs or [gymnasium.make(TASK) for _ in asked]
                 states = [state(env.reset(seed=int(seed))[0]) for env, seed in zip(envs, asked, strict=True)]
                 answer = np.stack([states, states])
             else:
                 answer = np.stack([step(env, action) for env, action in zip(envs, asked, strict=True)], axis=1)
-            np.lib.format.write_array(answers, answer.astype(np.float32))
+            pickle.dump(answer.astype(np.float32), answers)
             answers.flush()
 
 

@@ -1,4 +1,4 @@
-"""What goal tasks with a sparse reward add to DDPG and TD3: bounded targets, random actions, a penalty on large ones."""
+"""What a sparse goal adds to DDPG and TD3: bounded targets, random actions, a penalty on large ones."""
 
 from pathlib import Path
 from typing import Any
