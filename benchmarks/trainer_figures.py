@@ -12,23 +12,20 @@ from pathlib import Path
 from typing import Any
 
 import fetch_reach
-import numpy as np
 import ppo_update
 from learning import RESULTS, learn
 from rich.console import Console
 from rich.table import Table
 
-from trainers.evaluate import evaluate_world
+from trainers.evaluate import evaluate_world, permutation_p
 from trainers.settings import RunSettings
 from trainers.stage import random_policy
 from trainers.train import Trained
 from trainers.world import make_world
 from trainers.yaml_file import Document
 
-Array = np.ndarray
 Result = Mapping[str, Any]
 
-RESAMPLES = 10_000
 HEAD = """# What the trainers reach
 
 `python benchmarks/trainer_figures.py`, or one row by `--only NAME`. Success is that of the deterministic policy on
@@ -92,18 +89,6 @@ def beside_random(trained: Trained, settings: RunSettings, document: Document) -
     finally:
         world.close()
     return {"random_return": float(returns.mean()), "p_value": permutation_p(evaluation.returns, returns)}
-
-
-def permutation_p(better: Array, worse: Array, seed: int = 0) -> float:
-    """Return how likely means so far apart are where both samples are of one population, one-sided.
-
-    (1 + k) / (1 + n), k of n random divisions of all values having means at least as far apart (Phipson & Smyth 2010).
-    """
-    rng, pooled, size = np.random.default_rng(seed), np.concatenate([better, worse]), len(better)
-    shuffled = rng.permuted(np.tile(pooled, (RESAMPLES, 1)), axis=1)
-    apart = shuffled[:, :size].mean(axis=1) - shuffled[:, size:].mean(axis=1)
-    as_far = np.count_nonzero(apart >= better.mean() - worse.mean() - 1e-12)
-    return float((1 + as_far) / (1 + RESAMPLES))
 
 
 def time_update(_: Sequence[int], out: Path) -> Result:
