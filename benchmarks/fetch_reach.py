@@ -175,7 +175,7 @@ def signals(states: Array) -> dict[str, Array]:
 
 
 def learn(
-    seeds: Sequence[int], out: Path, folder: Path = VENV, interval: int = 2500, episodes: int = 40
+    seeds: Sequence[int], out: Path, folder: Path = VENV, interval: int = 500, episodes: int = 40
 ) -> dict[str, Any]:
     """Train all seeds, and keep what came of them."""
     python = make_venv(folder)
@@ -224,7 +224,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--episodes", type=int, default=40, help="of each evaluation")
-    parser.add_argument("--interval", type=int, default=2500, help="steps between evaluations")
+    parser.add_argument("--interval", type=int, default=500, help="steps between evaluations")
     parser.add_argument("--venv", type=Path, default=VENV, help="where gymnasium-robotics is, or is to be, installed")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
     arguments = parser.parse_args()
