@@ -31,7 +31,7 @@ HEAD = """# What the trainers reach
 `python benchmarks/trainer_figures.py`, or one row by `--only NAME`. Success is that of the deterministic policy on
 held-out episodes at the end of training; a figure is met where every seed meets it. Curves: [README.md](README.md).
 
-| name | wanted | measured, each seed | met |
+| name | wanted | measured | met |
 |---|---|---|---|
 """
 
@@ -58,7 +58,8 @@ def success(config: str, wanted: float, within: int | None = None) -> Figure:
     def read(result: Result) -> tuple[str, bool]:
         runs = result["seeds"]
         met = all(run["success"] >= wanted and run["steps"] <= (within or run["steps"]) for run in runs)
-        return ", ".join(f"{run['success']:.1%} after {run['steps']:,} steps" for run in runs), met
+        each = (f"seed {run['seed']}: {run['success']:.1%} after {run['steps']:,} steps" for run in runs)
+        return "; ".join(each), met
 
     return Figure(f"{wanted:.0%} success{limit}", lambda seeds, out: learn(config, config, seeds, [], out), read)
 
@@ -68,11 +69,10 @@ def improvement(config: str, most: float) -> Figure:
 
     def read(result: Result) -> tuple[str, bool]:
         runs = result["seeds"]
-        each = (
-            f"{run['behaviors'][name]['return']:.1f} for {run['random_return']:.1f}, p = {run['p_value']:.1g}"
-            for run in runs
-            for name in run["behaviors"]
-        )
+        each = []
+        for run in runs:
+            reward = sum(of["return"] for of in run["behaviors"].values())
+            each.append(f"seed {run['seed']}: {reward:.1f} for {run['random_return']:.1f}, p = {run['p_value']:.1g}")
         return "; ".join(each), all(run["p_value"] < most for run in runs)
 
     wanted = f"a higher return than random actions, permutation test at p < {most}"
@@ -133,7 +133,7 @@ def main() -> None:
 
 def report(out: Path) -> Table:
     """Write trainers.md from the results in the folder, and return it for the terminal."""
-    table, lines = Table("name", "wanted", "measured, each seed", "met", title="What the trainers reach"), []
+    table, lines = Table("name", "wanted", "measured", "met", title="What the trainers reach"), []
     for name, figure in FIGURES.items():
         path = next((path for path in (out / f"{name}.json", out / "trainers" / f"{name}.json") if path.exists()), None)
         if path is None:

@@ -12,10 +12,11 @@ from tests.helpers import BEHAVIOR, NAME, checkpoint_of, cli, difference, write_
 
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["tests.helpers", "trainers.train"])
-KILLS, DEADLINE_S = 10, 60.0
+KILLS, DEADLINE_S = 10, 300.0
+INTERVAL, STEPS = 64, 24 * 64
 EVERYTHING = ("step", "algorithm", "env", "reward", "episodes", "replay")
 RUNS: dict[str, dict[str, Any]] = {
-    "ppo": {},
+    "ppo": {f"{BEHAVIOR}.hyperparameters.buffer_size": INTERVAL, f"{BEHAVIOR}.hyperparameters.batch_size": 32},
     "ddpg": {
         f"{BEHAVIOR}.hyperparameters": {
             "batch_size": 16,
@@ -33,14 +34,14 @@ RUNS: dict[str, dict[str, Any]] = {
 
 
 class Run:
-    """A run of 24 checkpoints below a folder, in processes that may be killed."""
+    """A run of 24 checkpoints, in processes that may be killed."""
 
     def __init__(self, folder: Path, kind: str, name: str) -> None:
         changes = RUNS[kind] | {
             f"{BEHAVIOR}.trainer_type": kind,
-            f"{BEHAVIOR}.max_steps": 24 * 256,
-            f"{BEHAVIOR}.checkpoint_interval": 256,
-            "evaluation.interval": 1024,
+            f"{BEHAVIOR}.max_steps": STEPS,
+            f"{BEHAVIOR}.checkpoint_interval": INTERVAL,
+            "evaluation.interval": 8 * INTERVAL,
         }
         self._arguments = (write_config(folder, changes, name), "--results-dir", folder / "results", "--run-id", name)
         self.folder = folder / "results" / name
@@ -78,7 +79,7 @@ def test_ten_kills_at_random_moments_change_no_bit(tmp_path: Path, kind: str) ->
         assert process.is_alive(), "ended before it was killed"
         process.kill()
         process.join(DEADLINE_S)
-    assert 0 < checkpoint_of(killed.folder)["step"] < 24 * 256
+    assert 0 < checkpoint_of(killed.folder)["step"] < STEPS
     process = killed.start()
     process.join(DEADLINE_S)
     assert process.exitcode == 0
