@@ -48,7 +48,8 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the same shape."""
-        return x + self.layers(x)
+        y: Tensor = x + self.layers(x)
+        return y
 
 
 def _convolutions(channels: int, *layers: tuple[int, int, int]) -> nn.Sequential:
