@@ -27,8 +27,9 @@ class Memory(nn.Module):
         self.lstm = nn.LSTM(input_size, self.output_size)
         with torch.no_grad():
             for name, parameter in self.lstm.named_parameters():
+                begin = nn.init.zeros_ if name.startswith("bias") else nn.init.xavier_uniform_
                 for gate in parameter.chunk(4):  # in the order: input, forget, cell, output
-                    nn.init.zeros_(gate) if "bias" in name else nn.init.xavier_uniform_(gate)
+                    begin(gate)
                 if name == "bias_ih_l0":
                     parameter.chunk(4)[1].fill_(1.0)
 

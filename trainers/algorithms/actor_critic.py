@@ -113,7 +113,8 @@ class ActorCritic(Algorithm):
 
     def follow(self, valid: np.ndarray, done: np.ndarray) -> None:
         """Let the rows remember what they have seen."""
-        self.memory.advance(*(torch.from_numpy(flag).to(self.device) for flag in (valid, done)))
+        if self.actor.memory is not None:
+            self.memory.advance(*(torch.from_numpy(flag).to(self.device) for flag in (valid, done)))
 
     def observe(self, step: Step) -> None:
         """Store the transition."""
