@@ -121,6 +121,15 @@ def test_normalisation_touches_vectors_alone() -> None:
     assert Encoder(Observation((IMAGE,)), network(normalize=True)).normalizer() is None
 
 
+def test_many_images_are_encoded_as_few_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    encoder, images = ImageEncoder((1, 6, 6), 4, "match3"), torch.rand(7, 1, 6, 6)
+    with torch.no_grad():
+        expected = encoder(images)
+        monkeypatch.setattr("trainers.vision.AT_ONCE", 3)
+        torch.testing.assert_close(encoder(images), expected)
+
+
 @pytest.mark.parametrize("kind", sorted(CONVOLUTIONS))
 def test_features_depend_on_every_sensor(kind: str) -> None:
     torch.manual_seed(0)
