@@ -327,6 +327,13 @@ def main() -> None:
     except (UserError, RunError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except ValueError as error:
+        from unity_env.sim.description import DescriptionError  # noqa: PLC0415
+
+        if not isinstance(error, DescriptionError):
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(UserError.exit_code)
     except OSError as error:
         print(f"error: {error.filename or 'standard output'}: {error.strerror or error}", file=sys.stderr)
         sys.exit(RunError.exit_code)
