@@ -111,9 +111,10 @@ def logic() -> Logic:
 
 
 def _objects(*args: Any) -> Any:
+    """Return arguments as object[]; whole numbers become int, which pythonnet would leave Python's."""
     import System
 
-    return System.Array[System.Object](args)
+    return System.Array[System.Object]([System.Int32(arg) if type(arg) is int else arg for arg in args])
 
 
 def _doubles(array: Array) -> Any:
