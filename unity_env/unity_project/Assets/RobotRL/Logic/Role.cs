@@ -83,6 +83,7 @@ namespace RobotRL.Logic
     public sealed class Role
     {
         public readonly RobotDescription Robot;
+        public readonly string TaskName;
         public readonly TaskDescription Task;
         public readonly SensorLayout Observation, Signals;
         public readonly int CommandSize;
@@ -92,6 +93,7 @@ namespace RobotRL.Logic
         public Role(RobotDescription robot, string task)
         {
             Robot = robot;
+            TaskName = task;
             if (!robot.Tasks.TryGetValue(task, out Task))
             {
                 throw new DescriptionException($"{robot.Name} has no task {task}, it has {string.Join(", ", robot.Tasks.Keys)}");

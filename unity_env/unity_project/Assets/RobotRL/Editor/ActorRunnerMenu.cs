@@ -1,0 +1,30 @@
+using Unity.InferenceEngine;
+using UnityEditor;
+using UnityEngine;
+
+namespace RobotRL.Editor
+{
+    /// <summary>One click: the actor that is selected among the assets drives the robots of the open scene.</summary>
+    public static class ActorRunnerMenu
+    {
+        const string k_Item = "Assets/RobotRL/Run This Actor";
+
+        [MenuItem(k_Item)]
+        public static void Run()
+        {
+            var actor = (ModelAsset)Selection.activeObject;
+            foreach (var agent in Object.FindObjectsByType<RobotAgent>(FindObjectsSortMode.None))
+            {
+                var runner = agent.GetComponent<ActorRunnerBehaviour>();
+                runner = runner == null ? Undo.AddComponent<ActorRunnerBehaviour>(agent.gameObject) : runner;
+                Undo.RecordObject(runner, "Run This Actor");
+                runner.Actor = actor;
+                EditorUtility.SetDirty(runner);
+            }
+            EditorApplication.EnterPlaymode();
+        }
+
+        [MenuItem(k_Item, true)]
+        public static bool CanRun() => Selection.activeObject is ModelAsset;
+    }
+}
