@@ -4,7 +4,10 @@ using UnityEngine;
 
 namespace RobotRL.Editor
 {
-    /// <summary>One click: the actor that is selected among the assets drives the robots of the open scene.</summary>
+    /// <summary>
+    /// One click: the actor that is selected among the assets drives the robots of the open scene; where there are
+    /// robots of several behaviors, those that the file is named after.
+    /// </summary>
     public static class ActorRunnerMenu
     {
         const string k_Item = "Assets/RobotRL/Run This Actor";
@@ -13,7 +16,7 @@ namespace RobotRL.Editor
         public static void Run()
         {
             var actor = (ModelAsset)Selection.activeObject;
-            foreach (var agent in Object.FindObjectsByType<RobotAgent>(FindObjectsSortMode.None))
+            foreach (var agent in Driven(actor.name))
             {
                 var runner = agent.GetComponent<ActorRunnerBehaviour>();
                 runner = runner == null ? Undo.AddComponent<ActorRunnerBehaviour>(agent.gameObject) : runner;
@@ -22,6 +25,13 @@ namespace RobotRL.Editor
                 EditorUtility.SetDirty(runner);
             }
             EditorApplication.EnterPlaymode();
+        }
+
+        static RobotAgent[] Driven(string actor)
+        {
+            var agents = Object.FindObjectsByType<RobotAgent>(FindObjectsSortMode.None);
+            var named = System.Array.FindAll(agents, agent => agent.Role.Task.Behavior == actor);
+            return named.Length > 0 ? named : agents;
         }
 
         [MenuItem(k_Item, true)]

@@ -2,6 +2,7 @@ using System.Collections.Generic;
 using System.Linq;
 using RobotRL.Logic;
 using UnityEngine;
+using Joint = RobotRL.Logic.Joint;
 
 namespace RobotRL.Building
 {
