@@ -12,6 +12,9 @@ namespace RobotRL
     /// </summary>
     public abstract class TrainingArea : MonoBehaviour
     {
+        /// <summary>Length of a physics step, s, as in Project Settings > Time.</summary>
+        public const float PhysicsStepS = 0.005f;
+
         RobotAgent[] m_Agents;
         Surface[] m_Surfaces;
         EpisodeParameters m_Parameters;
@@ -46,6 +49,7 @@ namespace RobotRL
             var academy = Academy.Instance; // connects to the trainer, which seeds Unity's random numbers
             Random = new RandomSource(UnityEngine.Random.Range(0, int.MaxValue));
             Layers.Apply();
+            Time.fixedDeltaTime = PhysicsStepS;
             m_Agents = GetComponentsInChildren<RobotAgent>();
             m_Surfaces = GetComponentsInChildren<Surface>();
             m_Parameters = new EpisodeParameters(Descriptions.CommonParameters(), m_Agents.Select(agent => agent.Role));
@@ -67,13 +71,9 @@ namespace RobotRL
 
         static int StepsIn(double periodS)
         {
-            var steps = (int)Math.Round(periodS / Time.fixedDeltaTime);
-            if (steps < 1 || Math.Abs(steps * (double)Time.fixedDeltaTime - periodS) > 1e-6)
-            {
-                throw new InvalidOperationException(
-                    $"Project Settings > Time > Fixed Timestep: {Time.fixedDeltaTime} s does not divide the control period {periodS} s");
-            }
-            return steps;
+            var steps = (int)Math.Round(periodS / PhysicsStepS);
+            return Math.Abs(steps * (double)PhysicsStepS - periodS) < 1e-6 ? steps
+                : throw new DescriptionException($"control.period_s: {periodS} is no multiple of the physics step, {PhysicsStepS} s");
         }
 
         /// <summary>What happens before every step of the Academy, which is one of the physics.</summary>
