@@ -44,7 +44,7 @@ def open_player(env: str, task: str, timeout_s: int = 60) -> BaseEnv:
     Raises:
         UnityException: it did not start or connect.
     """
-    settings = EnvSettings(env_path=env, env_args=("--task", task), num_areas=AREAS, seed=1, timeout_wait=timeout_s)
+    settings = EnvSettings(env_path=env, env_args=["--task", task], num_areas=AREAS, seed=1, timeout_wait=timeout_s)
     parameters = {"obstacle_count": 0.0} if task.startswith("mobile_goal") else {}
     return make_base_env(settings, engine=EngineSettings(no_graphics=True), parameters=parameters)
 
