@@ -170,9 +170,13 @@ namespace UnityEngine
         /// Distance to where a ray enters; infinite where it passes by.
         internal virtual double Hit(Vector3 origin, Vector3 along) => double.PositiveInfinity;
 
-        protected double HitRound(Vector3 origin, Vector3 along, double radius)
+        protected double HitRound(Vector3 origin, Vector3 along, double radius, double halfHeight)
         {
             var (offset, scale) = (transform.position - origin, transform.lossyScale);
+            if (Math.Abs(offset.y) > halfHeight * scale.y)
+            {
+                return double.PositiveInfinity; // the ray is level
+            }
             var towards = (double)offset.x * along.x + (double)offset.z * along.z;
             var beside = (double)offset.x * along.z - (double)offset.z * along.x;
             var half = radius * radius * scale.x * scale.x - beside * beside;
@@ -186,7 +190,7 @@ namespace UnityEngine
     {
         public float radius { get; set; } = 0.5f;
         public float height { get; set; } = 2;
-        internal override double Hit(Vector3 origin, Vector3 along) => HitRound(origin, along, radius);
+        internal override double Hit(Vector3 origin, Vector3 along) => HitRound(origin, along, radius, 0.5 * height);
     }
 
     public class MeshCollider : Collider
@@ -195,7 +199,7 @@ namespace UnityEngine
         public bool convex { get; set; }
 
         internal override double Hit(Vector3 origin, Vector3 along) =>
-            sharedMesh.name == "Cylinder" ? HitRound(origin, along, 0.5) : double.PositiveInfinity;
+            sharedMesh.name == "Cylinder" ? HitRound(origin, along, 0.5, 1) : double.PositiveInfinity;
     }
 
     public class BoxCollider : Collider

@@ -42,7 +42,7 @@ def build(folder: Path) -> None:
 
 def build_project(folder: Path) -> None:
     """Compile the Unity project and what plays its scenes against the real assemblies, and the stand-ins."""
-    compile_project(folder, editor=False)
+    compile_project(folder)
     project = [folder / "RobotRL.Logic.dll", folder / "RobotRL.Runtime.dll"]
     _compile(folder, _SCENE, [_HERE / "ProjectScene.cs"], [*unity_base(), *unity_engine(), *project])
     _build_stand_ins(folder)
