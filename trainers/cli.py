@@ -15,6 +15,7 @@ from rich.table import Column, Table
 
 from trainers.errors import RunError, UserError
 from trainers.rewards_cli import app as rewards_app
+from trainers.unity_cli import VERIFY_STEPS, VERIFY_TIMEOUT_S, verify_player
 from trainers.unity_cli import app as unity_app
 
 app = typer.Typer(
@@ -234,12 +235,10 @@ def measure_baseline(
 def verify_task(
     env: Annotated[str, typer.Option(help="A Unity player, or sim:<task>.")],
     task: Annotated[str | None, typer.Argument(help="Name of the task; every task by default.")] = None,
-    steps: Annotated[int, typer.Option(min=1, help="With random actions.")] = 200,
-    timeout: Annotated[int, typer.Option(min=1, help="Of the player's start and of every step, seconds.")] = 60,
+    steps: Annotated[int, typer.Option(min=1, help="With random actions.")] = VERIFY_STEPS,
+    timeout: Annotated[int, typer.Option(min=1, help="Of the player's start and of every step, s.")] = VERIFY_TIMEOUT_S,
 ) -> None:
     """Compare a player with a task's description and the embedded simulation; exit code 1 where they differ."""
-    from trainers.unity_cli import verify_player  # noqa: PLC0415
-
     raise typer.Exit(0 if verify_player(env, task, steps, timeout) else 1)
 
 

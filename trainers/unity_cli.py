@@ -1,5 +1,6 @@
 """robotrl unity: the Unity project; and what `robotrl tasks verify` does."""
 
+import shlex
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +10,8 @@ import typer
 from trainers.errors import RunError, UserError
 
 app = typer.Typer(help="The Unity project: its descriptions, its Editor, its players.", no_args_is_help=True)
+
+VERIFY_STEPS, VERIFY_TIMEOUT_S = 200, 60
 
 Project = Annotated[Path | None, typer.Argument(help="A Unity project; the one that comes along by default.")]
 
@@ -57,3 +60,37 @@ def describe(project: Project = None) -> None:
         print(f"wrote     {path}" if path.exists() else f"removed   {path}")
     if not changed:
         print(f"{folder} is up to date")
+
+
+@app.command()
+def doctor(
+    project: Project = None,
+    build: Annotated[bool, typer.Option("--build", help="Build the player, then verify all tasks with it.")] = False,
+    target: Annotated[str, typer.Option(help="Linux, LinuxServer, Windows or MacOS.")] = "Linux",
+    hub: Annotated[Path | None, typer.Option(help="Folder of Unity Hub's files; where the Hub keeps them by default.")] = None,
+) -> None:
+    """Check a Unity project, find its Editor, print the build command; exit code 1 where something is missing."""
+    from unity_env.unity import PROJECT  # noqa: PLC0415
+    from unity_env.unity.doctor import examine  # noqa: PLC0415
+    from unity_env.unity.editor import TARGETS, build_command, hub_folder  # noqa: PLC0415
+    from unity_env.unity.editor import build as build_player  # noqa: PLC0415
+
+    folder = project or PROJECT
+    if target not in TARGETS:
+        raise UserError(f"--target {target}: unknown, known are {', '.join(TARGETS)}")
+    findings, editor = examine(folder, hub or hub_folder())
+    for finding in findings:
+        print(finding)
+    if editor is None:
+        raise typer.Exit(1)
+    command, player = build_command(editor, folder, target), folder / TARGETS[target]
+    print(f"build     {shlex.join(command)}")
+    print(f"verify    robotrl tasks verify --env {shlex.quote(str(player))}")
+    if not all(finding.good for finding in findings):
+        raise typer.Exit(1)
+    if build:
+        player.parent.mkdir(parents=True, exist_ok=True)
+        fault = build_player(command, player, player.parent / "build.log")
+        if fault:
+            raise RunError(fault)
+        raise typer.Exit(0 if verify_player(str(player), None, VERIFY_STEPS, VERIFY_TIMEOUT_S) else 1)

@@ -9,6 +9,7 @@ import json
 import os
 import tempfile
 from collections.abc import Collection, Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,14 @@ def public_key(assembly: Path) -> bytes:
     return bytes(AssemblyName.GetAssemblyName(str(assembly)).GetPublicKey() or b"")
 
 
+@cache
+def _reference(assembly: Path, _written_ns: int) -> Any:
+    """Let the compiler read an assembly, once as long as it stays as it is."""
+    from Microsoft.CodeAnalysis import MetadataReference
+
+    return MetadataReference.CreateFromFile(str(assembly))
+
+
 def compile_csharp(
     roslyn: Path,
     output: Path,
@@ -103,7 +112,7 @@ def compile_csharp(
     for source in sources:
         trees.Add(CSharpSyntaxTree.ParseText(source.read_text(encoding="utf-8"), options, str(source)))
     for reference in references:
-        used.Add(MetadataReference.CreateFromFile(str(reference)))
+        used.Add(_reference(reference, reference.stat().st_mtime_ns))
     kind = CSharpCompilationOptions(OutputKind.DynamicallyLinkedLibrary)
     if public_key:
         key = System.Collections.Immutable.ImmutableArray.Create[System.Byte](System.Array[System.Byte](public_key))

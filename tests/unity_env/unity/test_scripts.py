@@ -41,7 +41,7 @@ MISTAKES = {
     "C# 10": ("Logic", "Frames.cs", "namespace RobotRL.Logic", "namespace RobotRL.Logic;\nstatic class More", "CS8773"),
     "a misspelt method": ("Runtime", "MobileBody.cs", "m_Base.TeleportRoot(", "m_Base.TeleportBody(", "CS1061"),
     "an obsolete property": ("Runtime", "MobileBody.cs", "m_Base.linearVelocity", "m_Base.velocity", "CS0618"),
-    "an obsolete class": ("Runtime", "Surface.cs", "PhysicsMaterial m_Material", "PhysicMaterial m_Material", "CS0618|CS0246"),
+    "an obsolete class": ("Runtime", "Surface.cs", "PhysicsMaterial m_Material", "PhysicMaterial m_Material", "CS0619"),
     "an override that is none": ("Runtime", "RobotArmAgent.cs", "Heuristic(in ActionBuffers", "Heuristic(ActionBuffers", "CS0115"),
     "a part of a struct property": ("Runtime", "ArmBody.cs", "body.mass = (float)(mass", "body.xDrive.damping = (float)(mass", "CS1612"),
     "an unknown enum value": ("Runtime", "Building/Parts.cs", "ArticulationDofLock.FreeMotion", "ArticulationDofLock.Free", "CS0117"),
