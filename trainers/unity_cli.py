@@ -67,7 +67,9 @@ def doctor(
     project: Project = None,
     build: Annotated[bool, typer.Option("--build", help="Build the player, then verify all tasks with it.")] = False,
     target: Annotated[str, typer.Option(help="Linux, LinuxServer, Windows or MacOS.")] = "Linux",
-    hub: Annotated[Path | None, typer.Option(help="Folder of Unity Hub's files; where the Hub keeps them by default.")] = None,
+    hub: Annotated[
+        Path | None, typer.Option(help="Folder of Unity Hub's files; where the Hub keeps them by default.")
+    ] = None,
 ) -> None:
     """Check a Unity project, find its Editor, print the build command; exit code 1 where something is missing."""
     from unity_env.unity import PROJECT  # noqa: PLC0415

@@ -45,7 +45,9 @@ def sense_again(task_name: str, known: Mapping[str, Known]) -> dict[str, dict[st
         behavior -> component name -> (N, size), those of DERIVED.
     """
     rows = len(next(iter(next(iter(known.values())).values())))
-    doubles = {behavior: {name: np.array(value, np.float64) for name, value in of.items()} for behavior, of in known.items()}
+    doubles = {
+        behavior: {name: np.array(value, np.float64) for name, value in of.items()} for behavior, of in known.items()
+    }
     task = SimEnv(task_name, rows, threads=1, parameters=_empty_room(task_name)).task
     task.batch.reset(ids=np.arange(rows), stage=mujoco.mjtStage.mjSTAGE_NONE)
     _WRITERS[type(task)](task, doubles)

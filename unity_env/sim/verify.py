@@ -101,7 +101,9 @@ def _sensors(role: Role, spec: BehaviorSpec) -> Iterator[Line]:
         else:
             yield _same(what, _values(announced[name]), _values(described[name]))
     if list(described) != list(announced) and set(described) == set(announced):
-        yield Line(False, f"{role.behavior} order of sensors", f"{', '.join(announced)}; described: {', '.join(described)}")
+        yield Line(
+            False, f"{role.behavior} order of sensors", f"{', '.join(announced)}; described: {', '.join(described)}"
+        )
 
 
 def _same(what: str, found: str, described: str) -> Line:
@@ -234,11 +236,15 @@ def _ranges(
                 outside.append(Line(False, f"{behavior} {name}", f"{low:g} .. {high:g}; described: {limit}"))
         yield from outside
         within = len(parts) - len(outside)
-        yield Line(not outside, f"{behavior} ranges", f"{within} of {len(parts)} components within their limits, {steps} steps")
+        yield Line(
+            not outside, f"{behavior} ranges", f"{within} of {len(parts)} components within their limits, {steps} steps"
+        )
 
 
 def _compare(
-    again: Mapping[str, Mapping[str, Array]], known: Mapping[str, Mapping[str, Array]], worst: dict[tuple[str, str], float]
+    again: Mapping[str, Mapping[str, Array]],
+    known: Mapping[str, Mapping[str, Array]],
+    worst: dict[tuple[str, str], float],
 ) -> None:
     for behavior, components in again.items():
         for name, value in components.items():
@@ -255,5 +261,7 @@ def _geometry(task: str, worst: Mapping[tuple[str, str], float]) -> Iterator[Lin
         for name, difference in wrong.items():
             yield Line(False, f"{behavior} {name}", f"differs from the embedded simulation's by up to {difference:.2g}")
         name, most = max(own.items(), key=lambda entry: entry[1])
-        found = f"{len(own) - len(wrong)} of {len(own)} components as in the embedded simulation, to {most:.1e} ({name})"
+        found = (
+            f"{len(own) - len(wrong)} of {len(own)} components as in the embedded simulation, to {most:.1e} ({name})"
+        )
         yield Line(not wrong, f"{behavior} geometry", found)

@@ -10,7 +10,9 @@ STREAMING_ASSETS = Path("Assets", "StreamingAssets")
 
 def descriptions() -> dict[str, str]:
     """Return file name -> JSON text: every robot, and the environment parameters that all tasks have."""
-    robots = {path.stem: load_description(path.stem).model_dump(mode="json") for path in sorted(ROBOTS_DIR.glob("*.yaml"))}
+    robots = {
+        path.stem: load_description(path.stem).model_dump(mode="json") for path in sorted(ROBOTS_DIR.glob("*.yaml"))
+    }
     parameters = {name: entry.model_dump(mode="json") for name, entry in common_parameters().items()}
     documents = robots | {"environment_parameters": parameters}
     return {f"{name}.json": json.dumps(document, indent=1) + "\n" for name, document in documents.items()}

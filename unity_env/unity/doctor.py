@@ -92,10 +92,14 @@ def _choose(editors: list[Editor], wanted: str, hub: Path) -> tuple[Finding, Edi
     fitting = [editor for editor in editors if editor.version.rpartition(".")[0] == release]
     exact = [editor for editor in fitting if editor.version == wanted]
     if not editors:
-        return Finding(False, "Editor", f"none found in {hub} or the Hub's usual folder; install {wanted} with Unity Hub"), None
+        return Finding(
+            False, "Editor", f"none found in {hub} or the Hub's usual folder; install {wanted} with Unity Hub"
+        ), None
     if not fitting:
         others = ", ".join(editor.version for editor in editors)
-        return Finding(False, "Editor", f"found {others}; expected {wanted}, or another {release}: install it with Unity Hub"), None
+        return Finding(
+            False, "Editor", f"found {others}; expected {wanted}, or another {release}: install it with Unity Hub"
+        ), None
     editor = (exact or fitting)[-1]
     note = "" if exact else f", the project was made with {wanted}"
     return Finding(True, "Editor", f"{editor.version}{note}  {editor.executable}"), editor

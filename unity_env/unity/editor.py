@@ -46,13 +46,17 @@ def installed_editors(hub: Path, platform: str = sys.platform) -> list[Editor]:
     chosen = _read(hub / "secondaryInstallPath.json")
     if isinstance(chosen, str) and chosen:
         folders.append(Path(chosen))
-    found = {path.name: Editor(path.name, _executable(path, platform)) for folder in folders for path in folder.glob("*")}
+    found = {
+        path.name: Editor(path.name, _executable(path, platform)) for folder in folders for path in folder.glob("*")
+    }
     for entry in _located(_read(hub / "editors-v2.json") or _read(hub / "editors.json")):
         locations = entry.get("location") or []
         for location in [locations] if isinstance(locations, str) else locations:
             version = str(entry.get("version", ""))
             found[version] = Editor(version, Path(location))
-    return sorted((editor for editor in found.values() if editor.executable.is_file()), key=lambda editor: editor.version)
+    return sorted(
+        (editor for editor in found.values() if editor.executable.is_file()), key=lambda editor: editor.version
+    )
 
 
 def build_command(editor: Editor, project: Path, target: str) -> list[str]:
@@ -78,7 +82,9 @@ def build(command: list[str], player: Path, log: Path) -> str | None:
         return f"{command[0]}: {error.strerror}"
     if code:
         errors = [line for line in log.read_text("utf-8", "replace").splitlines() if "error" in line.lower()]
-        return f"the Editor exited with code {code}: {errors[0].strip() if errors else 'no error in its log'} (log: {log})"
+        return (
+            f"the Editor exited with code {code}: {errors[0].strip() if errors else 'no error in its log'} (log: {log})"
+        )
     return None if player.exists() else f"the Editor made no {player} (log: {log})"
 
 

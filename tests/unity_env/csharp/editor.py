@@ -1,7 +1,7 @@
 """Plays scenes on the real C# ML-Agents runtime: Scene.cs, or one of the Unity project's own.
 
 python -m tests.unity_env.csharp.editor build FOLDER             compile Scene.cs into FOLDER, and the stand-ins
-python -m tests.unity_env.csharp.editor build-project FOLDER     compile the Unity project into FOLDER, and the stand-ins
+python -m tests.unity_env.csharp.editor build-project FOLDER     compile the Unity project likewise
 python -m tests.unity_env.csharp.editor play FOLDER PORT         connect Scene.cs, run until Python makes it quit
 python -m tests.unity_env.csharp.editor player FOLDER --mlagents-port PORT [--task TASK] ...    the project, as a build
 

@@ -12,7 +12,13 @@ from unity_env.unity import PROJECT
 from unity_env.unity.editor import hub_folder, installed_editors
 from unity_env.unity.project import editor_version
 
+MEND = "run: robotrl unity describe"
 WANTED = editor_version(PROJECT)
+PLAYER = """import sys
+from unity_env.sim.player import main
+task = sys.argv[sys.argv.index("--task") + 1]
+sys.exit(main([task, *sys.argv[1:]]))
+"""
 
 
 @pytest.fixture
@@ -91,7 +97,10 @@ def test_a_whole_project_with_its_editor_gets_the_build_command(hub: Path, proje
     lines = outcome.out.splitlines()
     assert [line[:4] for line in lines[:5]] == ["ok  "] * 5
     command = f"{editor} -batchmode -quit -projectPath {project} -executeMethod PlayerBuild.Linux -logFile -"
-    assert lines[5:] == [f"build     {command}", f"verify    robotrl tasks verify --env {project}/Builds/Linux/robotrl.x86_64"]
+    assert lines[5:] == [
+        f"build     {command}",
+        f"verify    robotrl tasks verify --env {project}/Builds/Linux/robotrl.x86_64",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -99,11 +108,13 @@ def test_a_whole_project_with_its_editor_gets_the_build_command(hub: Path, proje
     [
         ("Packages/manifest.json", '"4.0.0"', '"3.0.0"', "com.unity.ml-agents is 3.0.0, expected 4.0.0"),
         ("ProjectSettings/TimeManager.asset", "0.005", "0.02", "TimeManager.asset: 0.02 s, expected 0.005 s"),
-        ("Assets/StreamingAssets/mobile.json", "0.04", "0.05", "mobile.json is missing or out of date; run: robotrl unity describe"),
-        ("Assets/RobotRL.meta", "guid: ", "guid: 0", "RobotRL.meta is missing, wrong, or without its asset; run: robotrl unity describe"),
+        ("Assets/StreamingAssets/mobile.json", "0.04", "0.05", "mobile.json is missing or out of date; " + MEND),
+        ("Assets/RobotRL.meta", "guid: ", "guid: 0", "RobotRL.meta is missing, wrong, or without its asset; " + MEND),
     ],
-)  # fmt: skip
-def test_what_is_wrong_is_one_line(hub: Path, project: Path, tmp_path: Path, file: str, old: str, new: str, message: str) -> None:
+)
+def test_what_is_wrong_is_one_line(
+    hub: Path, project: Path, tmp_path: Path, file: str, old: str, new: str, message: str
+) -> None:
     locate(hub, (WANTED, install(tmp_path / "editor")))
     path = project / file
     path.write_text(path.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
@@ -115,8 +126,7 @@ def test_what_is_wrong_is_one_line(hub: Path, project: Path, tmp_path: Path, fil
 
 def test_a_build_is_verified(hub: Path, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     player = project / "Builds" / "Linux" / "robotrl.x86_64"
-    play = f"import sys; from unity_env.sim.player import main; a = sys.argv[1:]; sys.exit(main([a[a.index('--task') + 1], *a]))"
-    (tmp_path / "player.py").write_text(play, encoding="utf-8")
+    (tmp_path / "player.py").write_text(PLAYER, encoding="utf-8")
     made = f'#!/bin/sh\\nexec {sys.executable} {tmp_path}/player.py "$@"\\n'
     locate(hub, (WANTED, install(tmp_path / "editor", f"printf '{made}' > {player}; chmod +x {player}")))
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
@@ -129,7 +139,10 @@ def test_a_build_is_verified(hub: Path, project: Path, tmp_path: Path, monkeypat
 @pytest.mark.parametrize(
     ("script", "message"),
     [
-        ("echo 'Assets/A.cs(3,4): error CS0103: no such name'; exit 1", r"exited with code 1: Assets/A.cs\(3,4\): error CS0103"),
+        (
+            "echo 'Assets/A.cs(3,4): error CS0103: no such name'; exit 1",
+            r"exited with code 1: Assets/A.cs\(3,4\): error CS0103",
+        ),
         ("exit 0", r"the Editor made no .*robotrl.x86_64 \(log: .*build.log\)"),
     ],
 )
@@ -139,4 +152,6 @@ def test_a_failed_build_is_one_line(hub: Path, project: Path, tmp_path: Path, sc
 
 
 def test_an_unknown_target_is_refused() -> None:
-    assert_refused(cli("unity", "doctor", "--target", "Amiga"), r"--target Amiga: unknown, known are Linux, LinuxServer")
+    assert_refused(
+        cli("unity", "doctor", "--target", "Amiga"), r"--target Amiga: unknown, known are Linux, LinuxServer"
+    )

@@ -53,7 +53,9 @@ def test_forward_kinematics_are_those_of_mujoco(logic: Logic, rng: np.random.Gen
     np.testing.assert_allclose(found, expected, atol=CLOSE)
 
 
-UNITY = np.array([[0.0, -1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]])  # x right, y up, z forward of x forward, y left, z up
+UNITY = np.array(
+    [[0.0, -1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
+)  # x right, y up, z forward of x forward, y left, z up
 
 
 def test_frames_convert_as_the_mirror_does_and_back(logic: Logic, rng: np.random.Generator) -> None:
@@ -65,7 +67,9 @@ def test_frames_convert_as_the_mirror_does_and_back(logic: Logic, rng: np.random
     in_unity = UNITY @ matrices(quaternions) @ UNITY.T
     np.testing.assert_allclose(matrices(quaternion), in_unity, atol=CLOSE)
     np.testing.assert_allclose(turned, np.einsum("nij,nj->ni", in_unity, vector), atol=CLOSE)
-    np.testing.assert_allclose(np.concatenate(back, axis=1), np.concatenate([vectors, vectors, quaternions], axis=1), atol=CLOSE)
+    np.testing.assert_allclose(
+        np.concatenate(back, axis=1), np.concatenate([vectors, vectors, quaternions], axis=1), atol=CLOSE
+    )
 
 
 @pytest.mark.parametrize(
@@ -97,7 +101,9 @@ def test_a_drives_torque_is_that_of_mujocos_velocity_actuator(logic: Logic, rng:
     drive = ARM.joints[0].drive
     target, velocity, scale = rng.uniform([[-9, -9, 0.5]], [[9, 9, 1.5]], (N, 3)).T
     found = logic.rows(1, "Torque", logic.arm.Joints[0].Drive, np.stack([target, velocity, scale], axis=1))[:, 0]
-    expected = np.clip(scale * drive.damping_nm_s_per_rad * (target - velocity), -drive.torque_limit_nm, drive.torque_limit_nm)
+    expected = np.clip(
+        scale * drive.damping_nm_s_per_rad * (target - velocity), -drive.torque_limit_nm, drive.torque_limit_nm
+    )
     np.testing.assert_allclose(found, expected, atol=CLOSE)
 
 
@@ -117,7 +123,7 @@ def test_clearance_is_pythons(logic: Logic, rng: np.random.Generator) -> None:
 def test_a_person_walks_as_in_python(logic: Logic, rng: np.random.Generator) -> None:
     parameters = MOBILE.tasks["mobile_follow"].parameters
     names = ("walk_half_width_m", "slowest", "turn_rate_rad_s", "acceleration_m_s2", "pause_s", "yield_m")
-    walkers = Walkers(1, Gait(*(parameters[name] for name in names)), 0.04)  # type: ignore[arg-type]  # see Gait
+    walkers = Walkers(1, Gait(*(parameters[name] for name in names)), 0.04)
     walkers.start(0, rng, 1.0, 0.5)
     start = np.concatenate([walkers.memory["person_position"][0], walkers.memory["person_ahead"][0]])
     others = np.cumsum(rng.normal(0, 0.03, (N, 2)), axis=0) % 4 - 2

@@ -88,7 +88,10 @@ def play(build: Path, tmp_path: Path) -> Iterator[Any]:
 
 @pytest.mark.parametrize("task", sorted(all_roles()))
 def test_observations_are_the_embedded_simulations_for_the_same_state(play: Any, task: str) -> None:
-    session, rng = play(task, **({"obstacle_count": 0.0} if task.startswith("mobile_goal") else {})), np.random.default_rng(1)
+    session, rng = (
+        play(task, **({"obstacle_count": 0.0} if task.startswith("mobile_goal") else {})),
+        np.random.default_rng(1),
+    )
     for _ in range(12):
         known = {role.behavior: session.known(name) for name, role in session.roles.items()}
         for behavior, components in sense_again(task, known).items():

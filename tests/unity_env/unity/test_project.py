@@ -101,7 +101,11 @@ def test_assembly_definitions_name_each_other_and_the_logic_has_no_engine() -> N
 def test_unity_calls_a_script_by_the_name_of_its_file() -> None:
     for path in (SCRIPTS / "Runtime").rglob("*.cs"):
         source = path.read_text(encoding="utf-8")
-        components = re.findall(r"^    public class (\w+)(?:<\w+>)? : (?:MonoBehaviour|SensorComponent|TrainingArea|RobotAgent)$", source, re.MULTILINE)
+        components = re.findall(
+            r"^    public class (\w+)(?:<\w+>)? : (?:MonoBehaviour|SensorComponent|TrainingArea|RobotAgent)$",
+            source,
+            re.MULTILINE,
+        )
         assert set(components) <= {path.stem}, path
 
 
@@ -109,7 +113,11 @@ def test_unity_calls_a_script_by_the_name_of_its_file() -> None:
     ("file", "text", "message"),
     [
         ("ProjectSettings/ProjectVersion.txt", "", r"ProjectVersion.txt: no m_EditorVersion in it"),
-        ("ProjectSettings/ProjectVersion.txt", None, r"ProjectVersion.txt: No such file .*; is this the folder of a Unity"),
+        (
+            "ProjectSettings/ProjectVersion.txt",
+            None,
+            r"ProjectVersion.txt: No such file .*; is this the folder of a Unity",
+        ),
         ("Packages/manifest.json", "{", r"manifest.json: no list of dependencies in it"),
         ("Packages/manifest.json", '{"dependencies": 3}', r"manifest.json: no list of dependencies in it"),
     ],

@@ -35,24 +35,72 @@ def test_all_scripts_compile_and_use_nothing_obsolete(compiled: Path) -> None:
     assert {path.stem for path in compiled.glob("RobotRL.*.dll")} == {f"RobotRL.{name}" for name in ASSEMBLIES}
 
 
-MISTAKES = {
+MISTAKES: dict[str, tuple[str, str, str, str, str]] = {
     "the engine in the engine-free assembly": ("Logic", "Walk.cs", "using System;", "using UnityEngine;", "CS0246"),
-    "an API of .NET that Unity lacks": ("Logic", "Randomness.cs", "m_Random.NextDouble()", "Random.Shared.NextDouble()", "CS0117"),
+    "an API of .NET that Unity lacks": (
+        "Logic",
+        "Randomness.cs",
+        "m_Random.NextDouble()",
+        "Random.Shared.NextDouble()",
+        "CS0117",
+    ),
     "C# 10": ("Logic", "Frames.cs", "namespace RobotRL.Logic", "namespace RobotRL.Logic;\nstatic class More", "CS8773"),
     "a misspelt method": ("Runtime", "MobileBody.cs", "m_Base.TeleportRoot(", "m_Base.TeleportBody(", "CS1061"),
     "an obsolete property": ("Runtime", "MobileBody.cs", "m_Base.linearVelocity", "m_Base.velocity", "CS0618"),
     "an obsolete class": ("Runtime", "Surface.cs", "PhysicsMaterial m_Material", "PhysicMaterial m_Material", "CS0619"),
-    "an override that is none": ("Runtime", "RobotArmAgent.cs", "Heuristic(in ActionBuffers", "Heuristic(ActionBuffers", "CS0115"),
-    "a part of a struct property": ("Runtime", "ArmBody.cs", "body.mass = (float)(mass", "body.xDrive.damping = (float)(mass", "CS1612"),
-    "an unknown enum value": ("Runtime", "Building/Parts.cs", "ArticulationDofLock.FreeMotion", "ArticulationDofLock.Free", "CS0117"),
-    "an argument of another type": ("Runtime", "Layers.cs", "IgnoreLayerCollision(Tyre, Solid)", 'IgnoreLayerCollision(Tyre, "Solid")', "CS1503"),
-    "a task that does not judge": ("Runtime", "ArmReachArea.cs", "protected override bool Judge()", "bool Judges()", "CS0534"),
+    "an override that is none": (
+        "Runtime",
+        "RobotArmAgent.cs",
+        "Heuristic(in ActionBuffers",
+        "Heuristic(ActionBuffers",
+        "CS0115",
+    ),
+    "a part of a struct property": (
+        "Runtime",
+        "ArmBody.cs",
+        "body.mass = (float)(mass",
+        "body.xDrive.damping = (float)(mass",
+        "CS1612",
+    ),
+    "an unknown enum value": (
+        "Runtime",
+        "Building/Parts.cs",
+        "ArticulationDofLock.FreeMotion",
+        "ArticulationDofLock.Free",
+        "CS0117",
+    ),
+    "an argument of another type": (
+        "Runtime",
+        "Layers.cs",
+        "IgnoreLayerCollision(Tyre, Solid)",
+        'IgnoreLayerCollision(Tyre, "Solid")',
+        "CS1503",
+    ),
+    "a task that does not judge": (
+        "Runtime",
+        "ArmReachArea.cs",
+        "protected override bool Judge()",
+        "bool Judges()",
+        "CS0534",
+    ),
     "a sensor that lacks a part": ("Runtime", "RobotSensors.cs", "public void Reset() { }", "", "CS0535"),
     "degrees where there are none": ("Runtime", "ArmBody.cs", "Mathf.Rad2Deg", "Mathf.RadToDeg", "CS0117"),
-    "an obsolete search": ("Editor", "ActorRunnerMenu.cs", "FindObjectsByType<RobotAgent>(FindObjectsSortMode.None)", "FindObjectsOfType<RobotAgent>()", "CS0618"),
-    "a field of the scene that is not there": ("Editor", "SceneBuilder.cs", "replicator.numAreas", "replicator.areas", "CS1061"),
+    "an obsolete search": (
+        "Editor",
+        "ActorRunnerMenu.cs",
+        "FindObjectsByType<RobotAgent>(FindObjectsSortMode.None)",
+        "FindObjectsOfType<RobotAgent>()",
+        "CS0618",
+    ),
+    "a field of the scene that is not there": (
+        "Editor",
+        "SceneBuilder.cs",
+        "replicator.numAreas",
+        "replicator.areas",
+        "CS1061",
+    ),
     "a build without options": ("Editor", "PlayerBuild.cs", "BuildPlayer(options)", "BuildPlayer()", "CS7036"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)

@@ -1,8 +1,10 @@
 """Sensors, rules and starts of the C# tasks against recorded trajectories of the embedded simulation."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import mujoco
@@ -58,7 +60,9 @@ def test_environment_parameters_have_their_defaults_and_are_clipped_to_their_ran
     assert list(parameters.Names) == list(described)
     assert {name: parameters[name] for name in described} == {name: entry.default for name, entry in described.items()}
     for sent in (-1e6, 1e6):
-        parameters.Draw(System.Func[System.String, System.Double, System.Double](lambda _name, _default, sent=sent: sent))
+        parameters.Draw(
+            System.Func[System.String, System.Double, System.Double](lambda _name, _default, sent=sent: sent)
+        )
         for name, entry in described.items():
             assert parameters[name] == np.clip(sent, *entry.range)
     assert parameters.Latency == 2
@@ -104,7 +108,8 @@ def record(task_name: str, rows: int, steps: int) -> Recording:
         success = [task.success()[role.behavior] for role in task.roles]
         remembered = task.remembered(ALL_ROWS)
         expected = {
-            role.behavior: packed(role, measured[role.behavior] | remembered[role.behavior], rows) for role in task.roles
+            role.behavior: packed(role, measured[role.behavior] | remembered[role.behavior], rows)
+            for role in task.roles
         }
         collided = task.memory.get("collided", np.zeros(rows)).copy()
         told.append((state, expected, np.stack([ended, over, *success], axis=1).astype(float), collided, begins))
@@ -128,7 +133,14 @@ def record(task_name: str, rows: int, steps: int) -> Recording:
     )  # fmt: skip
 
 
-LEAST_ENDS = {"arm_reach": 60, "arm_pick_place": 15, "playroom": 5, "mobile_goal": 40, "mobile_goal_discrete": 40, "mobile_follow": 4}
+LEAST_ENDS = {
+    "arm_reach": 60,
+    "arm_pick_place": 15,
+    "playroom": 5,
+    "mobile_goal": 40,
+    "mobile_goal_discrete": 40,
+    "mobile_follow": 4,
+}
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -139,7 +151,7 @@ def test_rules_judge_recorded_episodes_as_python_does(logic: Logic, task: str) -
     width = sum(recording.expected[role.behavior].shape[2] for role in roles)
     for row in range(rows):
         starts = [*np.flatnonzero(recording.begins[:, row]).tolist(), steps]
-        for first, last in zip(starts, starts[1:], strict=False):
+        for first, last in pairwise(starts):
             part = slice(first, last)
             state = [recording.state[role.behavior][part, row] for role in roles]
             steps_of_episode = np.concatenate([*state, recording.collided[part, row, None]], axis=1)
@@ -181,7 +193,7 @@ def arm_states(env: SimEnv, rng: np.random.Generator) -> tuple[Array, Array]:
         arm._sensors = sensors
     measured = task.measure(ALL_ROWS)[role.behavior]
     torque = measured["joint_torque"]
-    goal_centre = goal + [0, 0, 0.02 if grips else 0.0]
+    goal_centre = goal + np.array([0, 0, 0.02 if grips else 0.0])
     state = np.concatenate([pos[:, :n], vel[:, :n], torque, fingers, force, cube, goal_centre], axis=1)
     return state, packed(role, measured, rows)
 
@@ -211,7 +223,7 @@ def mobile_states(env: SimEnv, place: str, rng: np.random.Generator) -> tuple[Ar
     direction = measured[f"{place}_direction"] @ [1, 1j] * ahead
     there = base.position + measured[f"{place}_distance"][:, 0] * direction
     velocity = np.stack([base.velocity.real, base.velocity.imag], axis=1)
-    free = measured["clearance"] + role.robot.chassis.radius_m
+    free = measured["clearance"] + load_description("mobile").chassis.radius_m
     wheels = [measured["wheel_velocity"], measured["wheel_torque"], free, np.stack([there.real, there.imag], axis=1)]
     state = [measured["position"], heading, velocity, measured["yaw_velocity"], *wheels, measured["lidar"]]
     known = {name: value for name, value in measured.items() if name != "person_velocity"}  # the person's own
@@ -243,7 +255,7 @@ def test_commands_are_pythons(logic: Logic, task: str) -> None:
             actions = rng.normal(size=(N, sizes[0])).astype(np.float32)
             found = logic.rows(role.command_size, "Continuous", twin, actions)
         chosen = {"discrete": actions} if spec.discrete_branches else {"continuous": actions}
-        np.testing.assert_allclose(found, role.command(type("Action", (), chosen)()), atol=CLOSE)  # type: ignore[arg-type]
+        np.testing.assert_allclose(found, role.command(type("Action", (), chosen)()), atol=CLOSE)
 
 
 @pytest.mark.parametrize("latency", [0, 1, 2])
@@ -309,7 +321,7 @@ def test_noise_is_normal_scaled_and_kept_within_the_limits(logic: Logic) -> None
     noisy = np.array([list(logic.call("Noisy", twin.Observation, values, level, seed)) for seed in range(400)])
     described = np.repeat([part.noise for part in layout.components], [part.size for part in layout.components])
     np.testing.assert_allclose(noisy.std(axis=0), level * described, rtol=0.2)
-    low, high = layout.bounds()
+    _, high = layout.bounds()
     at_the_limit = np.array(list(logic.call("Noisy", twin.Observation, high.astype(float), 3.0, 0)))
     assert (at_the_limit <= high).all()
 
@@ -354,8 +366,6 @@ def test_text_that_is_no_json_is_one_line_with_its_line(logic: Logic, text: str,
 
 
 def assert_message(error: Any, pattern: str) -> None:
-    import re
-
     assert re.search(pattern, str(error.InnerException.Message)), error.InnerException.Message
 
 
