@@ -15,6 +15,8 @@ from rich.table import Column, Table
 
 from trainers.errors import RunError, UserError
 from trainers.rewards_cli import app as rewards_app
+from trainers.unity_cli import VERIFY_STEPS, VERIFY_TIMEOUT_S, verify_player
+from trainers.unity_cli import app as unity_app
 
 app = typer.Typer(
     help="Train robot policies in ML-Agents simulations and export the trained actors.",
@@ -25,6 +27,7 @@ app = typer.Typer(
 tasks_app = typer.Typer(help="The tasks of the embedded simulation.", no_args_is_help=True)
 app.add_typer(tasks_app, name="tasks")
 app.add_typer(rewards_app, name="rewards")
+app.add_typer(unity_app, name="unity")
 
 Run = Annotated[Path, typer.Argument(help="A run's folder, or its id below --results-dir.")]
 ResultsDir = Annotated[Path | None, typer.Option(help="Where runs are kept; results by default.")]
@@ -226,6 +229,17 @@ def measure_baseline(
     for name, means in results.items():
         table.add_row(name, f"{means['success']:.1%}", f"{means['length']:.1f}")
     console.print(table)
+
+
+@tasks_app.command("verify")
+def verify_task(
+    env: Annotated[str, typer.Option(help="A Unity player, or sim:<task>.")],
+    task: Annotated[str | None, typer.Argument(help="Name of the task; every task by default.")] = None,
+    steps: Annotated[int, typer.Option(min=1, help="With random actions.")] = VERIFY_STEPS,
+    timeout: Annotated[int, typer.Option(min=1, help="Of the player's start and of every step, s.")] = VERIFY_TIMEOUT_S,
+) -> None:
+    """Compare a player with a task's description and the embedded simulation; exit code 1 where they differ."""
+    raise typer.Exit(0 if verify_player(env, task, steps, timeout) else 1)
 
 
 @app.command(
