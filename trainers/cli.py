@@ -6,13 +6,16 @@ import signal
 import sys
 from collections.abc import Mapping
 from contextlib import closing
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TextIO
 
 import typer
 from rich.console import Console
 from rich.table import Column, Table
+from rich.text import Text
 
+from trainers.edge.errors import EdgeError
 from trainers.errors import RunError, UserError
 from trainers.rewards_cli import app as rewards_app
 
@@ -27,6 +30,8 @@ app.add_typer(tasks_app, name="tasks")
 app.add_typer(rewards_app, name="rewards")
 
 Run = Annotated[Path, typer.Argument(help="A run's folder, or its id below --results-dir.")]
+ExportFormat = StrEnum("ExportFormat", ["unity", "onnx", "pt2", "numpy", "all"])
+Bits = StrEnum("Bits", ["int8", "fp16"])
 ResultsDir = Annotated[Path | None, typer.Option(help="Where runs are kept; results by default.")]
 
 
@@ -113,11 +118,39 @@ def evaluate(
 
 
 @app.command()
-def export(run: Run, results_dir: ResultsDir = None) -> None:
-    """Export a run's best policy as actor.onnx and actor.json, checked against the trained network."""
-    from trainers.inspect_run import export_run  # noqa: PLC0415
+def export(
+    run: Annotated[
+        Path | None, typer.Argument(help="A run's folder or id; or a YAML file that describes another library's actor.")
+    ] = None,
+    results_dir: ResultsDir = None,
+    behavior: Annotated[str | None, typer.Option(help="Whose, where the run has several; all by default.")] = None,
+    formats: Annotated[ExportFormat, typer.Option("--format", help="Which networks.")] = ExportFormat.all,
+    quantize: Annotated[Bits | None, typer.Option(help="Store the robot's matrices in fewer bits.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder for another library's actor.")] = None,
+    check: Annotated[Path | None, typer.Option(help="Judge an ONNX file by Unity's rules, and export nothing.")] = None,
+) -> None:
+    """Export a run's best policy for Unity and for the robot, checked against the trained network."""
+    if check is not None:
+        _check_for_unity(check)
+        return
+    from trainers.export.bundle import FORMATS, Options  # noqa: PLC0415
 
-    _print_exports(Console(highlight=False), export_run(_run_folder(run, results_dir)))
+    if run is None:
+        raise UserError("name a run to export, or --check a file")
+    options = Options(
+        FORMATS if formats is ExportFormat.all else (formats.value,), None if quantize is None else quantize.value
+    )
+    if run.suffix in (".yaml", ".yml"):
+        from trainers.export.foreign import export_foreign  # noqa: PLC0415
+
+        exports = {run.stem: export_foreign(run, output, options)}
+    else:
+        from trainers.inspect_run import export_run  # noqa: PLC0415
+
+        if output is not None:
+            raise UserError("--output: a run's actor goes into the run's own folder; leave it out")
+        exports = export_run(_run_folder(run, results_dir), behavior, options)
+    _print_exports(Console(highlight=False), exports)
 
 
 @app.command()
@@ -310,9 +343,25 @@ def _episodes_of(results: Mapping[str, Any]) -> int:
 
 def _print_exports(console: Console, exports: Mapping[str, Any]) -> None:
     for export in exports.values():
-        difference = f"largest difference to torch {export.difference:.1e}"
-        console.print(f"actor     {export.folder}  ({difference})", soft_wrap=True, markup=False)
-        console.print(f"unity     {export.unity_onnx}", soft_wrap=True, markup=False)
+        console.print(f"actor     {export.folder}", soft_wrap=True, markup=False)
+        console.print(f"          {export.parity}", soft_wrap=True, markup=False)
+        if export.unity_onnx is not None:
+            console.print(f"unity     {export.unity_onnx}", soft_wrap=True, markup=False)
+
+
+def _check_for_unity(path: Path) -> None:
+    from trainers.export.unity_check import check_unity_onnx  # noqa: PLC0415
+
+    verdicts = check_unity_onnx(path)
+    table = Table("", "rule", "found")
+    for verdict in verdicts:
+        table.add_row("[green]pass[/]" if verdict.passed else "[red]FAIL[/]", verdict.rule, Text(verdict.found))
+    console = Console(highlight=False)
+    console.print(table)
+    failed = sum(not verdict.passed for verdict in verdicts)
+    console.print(f"{path}: {len(verdicts) - failed} of {len(verdicts)} rules hold", soft_wrap=True, markup=False)
+    if failed:
+        raise typer.Exit(1)
 
 
 def main() -> None:
@@ -324,7 +373,7 @@ def main() -> None:
     sys.path.append("")  # modules that the YAML names may lie in the folder from which robotrl is called
     try:
         app()
-    except (UserError, RunError) as error:
+    except (UserError, RunError, EdgeError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     except OSError as error:

@@ -16,8 +16,9 @@ from trainers.checkpoint import load_checkpoint
 from trainers.config import dump_settings
 from trainers.curriculum import Curricula, check_parameters
 from trainers.display import Display
-from trainers.evaluate import Evaluation, evaluate_world
+from trainers.evaluate import Evaluation, Policy, evaluate_world
 from trainers.export.bundle import Export, best_checkpoint, export_actor
+from trainers.export.recorded import Recorder, save_recorded
 from trainers.files import write_text
 from trainers.heads import heads_of
 from trainers.hindsight import make_hindsight
@@ -68,7 +69,8 @@ def train(settings: RunSettings, document: Document, display: Display) -> Traine
         _use_hindsight(algorithms, settings, world, document)
         for name, algorithm in algorithms.items():
             algorithm.show(load_shown(settings.behaviors[name], world.rows[name], name, document))
-        evaluate_on = _evaluator(settings, document, algorithms, worlds)
+        recorders = {name: Recorder(algorithm.act_deterministic) for name, algorithm in algorithms.items()}
+        evaluate_on = _evaluator(settings, document, recorders, worlds)
         resumed = load_resumed(folder, settings, document) if chosen.resume else None
         _initialize(algorithms, settings, document)
         changed = changed_settings(folder.configuration, settings) if chosen.resume else []
@@ -100,7 +102,12 @@ def train(settings: RunSettings, document: Document, display: Display) -> Traine
         for name, algorithm in algorithms.items():
             algorithm.load_state_dict(load_checkpoint(best_checkpoint(folder, name))["algorithm"])
         finals = evaluate_on(settings.evaluation.final_episodes, settings.evaluation.final_seed) if evaluate_on else {}
-    exports = {name: export_actor(folder, name, settings, finals.get(name)) for name in names}
+    exports = {}
+    for name in names:
+        recorded = recorders[name].seen if finals else None
+        if recorded is not None:
+            save_recorded(folder.behavior(name), recorded)
+        exports[name] = export_actor(folder, name, settings, finals.get(name), recorded)
     return Trained(folder, loop.step, finals, exports)
 
 
@@ -203,13 +210,12 @@ def _announce(settings: RunSettings, world: World, document: Document, display: 
 
 
 def _evaluator(
-    settings: RunSettings, document: Document, algorithms: Mapping[str, Algorithm], worlds: ExitStack
+    settings: RunSettings, document: Document, policies: Mapping[str, Policy], worlds: ExitStack
 ) -> Evaluate | None:
     """Return what runs evaluation episodes, (episodes, seed) -> evaluations; None in the Editor."""
     if settings.env_settings.env_path is None:
         return None
     world = worlds.enter_context(closing(make_world(settings, document, evaluation=True)))
-    policies = {name: algorithm.act_deterministic for name, algorithm in algorithms.items()}
     return lambda episodes, seed: evaluate_world(world, policies, episodes, seed)
 
 

@@ -91,7 +91,9 @@ def _check_operator(node: NodeProto, constants: dict[str, Array]) -> None:
     }
     wrong = [name for name, is_wrong in refused.items() if is_wrong]
     if wrong:
-        raise RunError(f"numpy runtime: unsupported {wrong[0]} of {where}; --format onnx exports the network without it")
+        raise RunError(
+            f"numpy runtime: unsupported {wrong[0]} of {where}; --format onnx exports the network without it"
+        )
 
 
 def _step(node: NodeProto) -> dict[str, Any]:

@@ -61,17 +61,22 @@ def output_names(shape: ActionShape) -> list[str]:
     return names
 
 
+def example_inputs(actor: Actor) -> dict[str, Tensor]:
+    """Return inputs for a batch of one, by name, in order."""
+    examples = {"obs_0": torch.zeros(1, actor.obs_size), "action_masks": torch.ones(1, actor.shape.choices)}
+    return {name: examples[name] for name in input_names(actor.shape)}
+
+
 def write_unity_onnx(actor: Actor, path: Path) -> None:
     """Write one ONNX file, opset 15, with only the batch axis dynamic."""
     module = UnityActor(copy.deepcopy(actor)).cpu().eval()
     inputs, outputs = input_names(actor.shape), output_names(actor.shape)
-    examples = torch.zeros(1, actor.obs_size), torch.ones(1, actor.shape.choices)
     batched = [name for name in (*inputs, *outputs) if name == "obs_0" or name.endswith(("_masks", "_actions"))]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracing exporter is the one that knows opset 15
         torch.onnx.export(
             module,
-            examples[: len(inputs)],
+            tuple(example_inputs(actor).values()),
             str(path),
             input_names=inputs,
             output_names=outputs,
