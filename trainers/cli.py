@@ -6,9 +6,8 @@ import signal
 import sys
 from collections.abc import Mapping
 from contextlib import closing
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import Annotated, Any, Literal, TextIO
 
 import typer
 from rich.console import Console
@@ -30,8 +29,6 @@ app.add_typer(tasks_app, name="tasks")
 app.add_typer(rewards_app, name="rewards")
 
 Run = Annotated[Path, typer.Argument(help="A run's folder, or its id below --results-dir.")]
-ExportFormat = StrEnum("ExportFormat", ["unity", "onnx", "pt2", "numpy", "all"])
-Bits = StrEnum("Bits", ["int8", "fp16"])
 ResultsDir = Annotated[Path | None, typer.Option(help="Where runs are kept; results by default.")]
 
 
@@ -91,15 +88,29 @@ def train(
 
 @app.command("eval")
 def evaluate(
-    run: Run,
+    run: Annotated[
+        Path | None, typer.Argument(help="A run's folder, or its id below --results-dir; may be left out with --actor.")
+    ] = None,
     results_dir: ResultsDir = None,
     episodes: Annotated[int, typer.Option(min=1, help="How many.")] = 200,
     seed: Annotated[int, typer.Option(min=0, help="Of the episodes.")] = 2_000_000,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     video: Annotated[Path | None, typer.Option(help="Also film some of the episodes to this MP4 file.")] = None,
     video_episodes: Annotated[int, typer.Option(min=1, help="How many to film.")] = 4,
+    actor: Annotated[
+        list[Path] | None,
+        typer.Option(help="Let this exported actor act, through the robot's runtime; one a behavior."),
+    ] = None,
+    transport: Annotated[
+        Literal["direct", "udp"], typer.Option(help="How the runtime is reached; udp: in a process of its own.")
+    ] = "direct",
 ) -> None:
-    """Measure a run's best policy on held-out episodes."""
+    """Measure a run's best policy, or an exported actor, on held-out episodes."""
+    if actor:
+        _drive(actor, None if run is None else _run_folder(run, results_dir), episodes, seed, transport, as_json)
+        return
+    if run is None:
+        raise UserError("name a run to measure, or an exported --actor")
     from trainers.inspect_run import evaluate_run  # noqa: PLC0415
 
     folder = _run_folder(run, results_dir)
@@ -109,8 +120,7 @@ def evaluate(
         check_video(video)
     results = evaluate_run(folder, episodes, seed)
     if as_json:
-        measured = {name: result.summary() | {"intervals": result.intervals()} for name, result in results.items()}
-        print(json.dumps({"episodes": _episodes_of(results), "seed": seed, "behaviors": measured}))
+        _print_json(results, seed)
     else:
         _print_evaluations(Console(highlight=False), results, f"seed {seed}")
     if video is not None:
@@ -124,8 +134,12 @@ def export(
     ] = None,
     results_dir: ResultsDir = None,
     behavior: Annotated[str | None, typer.Option(help="Whose, where the run has several; all by default.")] = None,
-    formats: Annotated[ExportFormat, typer.Option("--format", help="Which networks.")] = ExportFormat.all,
-    quantize: Annotated[Bits | None, typer.Option(help="Store the robot's matrices in fewer bits.")] = None,
+    formats: Annotated[
+        Literal["unity", "onnx", "pt2", "numpy", "all"], typer.Option("--format", help="Which networks.")
+    ] = "all",
+    quantize: Annotated[
+        Literal["int8", "fp16"] | None, typer.Option(help="Store the robot's matrices in fewer bits.")
+    ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder for another library's actor.")] = None,
     check: Annotated[Path | None, typer.Option(help="Judge an ONNX file by Unity's rules, and export nothing.")] = None,
 ) -> None:
@@ -137,9 +151,8 @@ def export(
 
     if run is None:
         raise UserError("name a run to export, or --check a file")
-    options = Options(
-        FORMATS if formats is ExportFormat.all else (formats.value,), None if quantize is None else quantize.value
-    )
+    wanted = FORMATS if formats == "all" else (formats,)
+    options = Options(wanted, quantize)
     if run.suffix in (".yaml", ".yml"):
         from trainers.export.foreign import export_foreign  # noqa: PLC0415
 
@@ -271,6 +284,29 @@ def player(context: typer.Context) -> None:
     raise typer.Exit(play(context.args))
 
 
+def _drive(
+    actors: list[Path], run: Path | None, episodes: int, seed: int, transport: Literal["direct", "udp"], as_json: bool
+) -> None:
+    from trainers.drive import drive  # noqa: PLC0415
+
+    driven = drive(actors, run, episodes, seed, transport)
+    if as_json:
+        _print_json(driven.evaluations, seed, transport=transport, latencies_us=driven.latencies)
+        return
+    console = Console(highlight=False)
+    _print_evaluations(console, driven.evaluations, f"seed {seed}, through the edge runtime ({transport})")
+    table = Table("microseconds", *(Column(name, justify="right") for name in ("p50", "p95", "p99", "max")))
+    for name, latencies in driven.latencies.items():
+        for what, found in latencies.items():
+            table.add_row(f"{name}: {what}", *(f"{value:.0f}" for value in found.values()))
+    console.print(table)
+
+
+def _print_json(results: Mapping[str, Any], seed: int, **more: Any) -> None:
+    measured = {name: result.summary() | {"intervals": result.intervals()} for name, result in results.items()}
+    print(json.dumps({"episodes": _episodes_of(results), "seed": seed, "behaviors": measured, **more}))
+
+
 def _film(run: Path, path: Path, episodes: int, seed: int, out: TextIO) -> None:
     from trainers.stage import open_stage  # noqa: PLC0415
     from trainers.video import record  # noqa: PLC0415
@@ -355,7 +391,7 @@ def _check_for_unity(path: Path) -> None:
     verdicts = check_unity_onnx(path)
     table = Table("", "rule", "found")
     for verdict in verdicts:
-        table.add_row("[green]pass[/]" if verdict.passed else "[red]FAIL[/]", verdict.rule, Text(verdict.found))
+        table.add_row("[green]pass[/]" if verdict.passed else "[red]FAIL[/]", Text(verdict.rule), Text(verdict.found))
     console = Console(highlight=False)
     console.print(table)
     failed = sum(not verdict.passed for verdict in verdicts)

@@ -102,13 +102,7 @@ def train(settings: RunSettings, document: Document, display: Display) -> Traine
         for name, algorithm in algorithms.items():
             algorithm.load_state_dict(load_checkpoint(best_checkpoint(folder, name))["algorithm"])
         finals = evaluate_on(settings.evaluation.final_episodes, settings.evaluation.final_seed) if evaluate_on else {}
-    exports = {}
-    for name in names:
-        recorded = recorders[name].seen if finals else None
-        if recorded is not None:
-            save_recorded(folder.behavior(name), recorded)
-        exports[name] = export_actor(folder, name, settings, finals.get(name), recorded)
-    return Trained(folder, loop.step, finals, exports)
+    return Trained(folder, loop.step, finals, _export(folder, settings, finals, recorders))
 
 
 def make_algorithm(rows: AgentRows, settings: RunSettings, name: str, document: Document) -> Algorithm:
@@ -177,6 +171,19 @@ def _trainer(
 ) -> BehaviorTrainer:
     rows = world.rows[name].num_rows
     return BehaviorTrainer(name, settings.behaviors[name], algorithm, world.scorers[name], rows, folder, display)
+
+
+def _export(
+    folder: RunFolder, settings: RunSettings, finals: Mapping[str, Evaluation], recorders: Mapping[str, Recorder]
+) -> dict[str, Export]:
+    """Export all behaviors; what their policies have seen in the evaluation stays, for later exports, too."""
+    exports = {}
+    for name, recorder in recorders.items():
+        recorded = recorder.seen if finals else None
+        if recorded is not None:
+            save_recorded(folder.behavior(name), recorded)
+        exports[name] = export_actor(folder, name, settings, finals.get(name), recorded)
+    return exports
 
 
 def _initialize(algorithms: Mapping[str, Algorithm], settings: RunSettings, document: Document) -> None:

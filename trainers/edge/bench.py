@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Dict, Sequence
+from typing import Dict, Sequence, Union
 
 import numpy as np
 
@@ -39,6 +39,6 @@ def jitter_us(runner: ActorRunner, seconds: float) -> np.ndarray:
     return late * 1e6
 
 
-def quantiles(values: Sequence[float]) -> Dict[str, float]:
+def quantiles(values: Union[np.ndarray, Sequence[float]]) -> Dict[str, float]:
     """Return p50, p95, p99 and max."""
     return {name: float(np.quantile(np.asarray(values), share)) for name, share in QUANTILES}

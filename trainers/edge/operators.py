@@ -169,7 +169,7 @@ def _split(inputs: Sequence[Array], attributes: Mapping[str, Any]) -> Built:
 
 
 def _concat(inputs: Sequence[Array], attributes: Mapping[str, Any]) -> Built:
-    out = np.concatenate(inputs, attributes["axis"])
+    out: Array = np.concatenate(inputs, attributes["axis"])
     return [out], [partial(np.concatenate, tuple(inputs), attributes["axis"], out)]
 
 

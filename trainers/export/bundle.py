@@ -22,7 +22,7 @@ from trainers.export import card as cards
 from trainers.export.edge_app import NAME as APP
 from trainers.export.edge_app import write_edge_app
 from trainers.export.engine import NAME as ENGINE
-from trainers.export.engine import write_engine_script
+from trainers.export.engine import unsupported, write_engine_script
 from trainers.export.numpy_actor import write_numpy_actor
 from trainers.export.parity import (
     SAMPLES,
@@ -40,9 +40,9 @@ from trainers.export.parity import (
 )
 from trainers.export.quantize import Quantization, quantized
 from trainers.export.readme import bundle_readme
-from trainers.export.robot_onnx import write_robot_onnx
+from trainers.export.robot_onnx import OPSET, write_robot_onnx
 from trainers.export.torch_export import write_torch_export
-from trainers.export.unity_onnx import OPSET, write_unity_onnx
+from trainers.export.unity_onnx import write_unity_onnx
 from trainers.files import write_atomically
 from trainers.run_folder import RunFolder
 from trainers.settings import RunSettings
@@ -140,7 +140,7 @@ def export_actor(
     actor = _rebuild_actor(state, settings, name)
     task = settings.env_settings.sim_task or settings.env_settings.task
     interface = cards.described(task, name, actor.obs_size, actor.shape)
-    card = cards.base_card(name, cards.network_part(_inputs(actor), actor.shape), interface, actor.shape)
+    card = cards.base_card(name, cards.network_part(network_inputs(actor), actor.shape), interface, actor.shape)
     card["success_measured"] = _measured(measured, settings, target, state)
     card["provenance"] = cards.provenance(settings, name, source.name, state["step"])
     trained = Trained(actor, card, source, dump_settings(settings), recorded)
@@ -247,17 +247,18 @@ def _describe(trained: Trained, made: Path, differences: Mapping[str, float], op
         (made / "configuration.yaml").write_text(trained.configuration, encoding="utf-8")
     samples = as_samples(actor, trained.recorded) if trained.recorded is not None else drawn_samples(actor)
     kept = max(1, min(64, KEPT_BYTES // (4 * (actor.obs_size + actor.shape.choices))))
-    samples = {name: part[:kept] for name, part in samples.items()}
-    np.savez(made / SAMPLES_FILE, **samples, **outputs_of(actor, samples))
-    if "onnx" in options.formats:
+    first: dict[str, Any] = {name: part[:kept] for name, part in samples.items()}
+    np.savez(made / SAMPLES_FILE, **first, **outputs_of(actor, first))
+    if "onnx" in options.formats and kind != "int8" and not unsupported(made / "actor.onnx"):
         masks = {"action_masks": (actor.shape.choices,)} if actor.shape.branches else {}
-        write_engine_script(made / ENGINE, {**_inputs(actor), **masks})
+        write_engine_script(made / ENGINE, {**network_inputs(actor), **masks})
     write_edge_app(made / APP)
     names = sorted(path.name for path in made.iterdir())
     (made / HASHES).write_text("".join(f"{sha256(made / name)}  {name}\n" for name in names), encoding="utf-8")
 
 
-def _inputs(actor: Actor) -> dict[str, tuple[int, ...]]:
+def network_inputs(actor: Actor) -> dict[str, tuple[int, ...]]:
+    """Return what a network observes: input -> shape without the batch."""
     return {"obs_0": (actor.obs_size,)}
 
 

@@ -38,8 +38,9 @@ def network_part(inputs: Mapping[str, tuple[int, ...]], shape: ActionShape, memo
 
 
 def described(task_name: str | None, behavior: str, obs_size: int, shape: ActionShape) -> dict[str, Any]:
-    """Return what a robot's program must feed in and what it gets back, in order; of a task that nobody described,
-    only the sizes.
+    """Return what a robot's program must feed in and what it gets back, in order.
+
+    Of a task that nobody described, only the sizes are known.
     """
     if task_name is not None:
         return _interface(find_role(task_name, behavior))

@@ -7,18 +7,20 @@ import onnx
 
 NAME = "build_engine.sh"
 
-# Operators of our networks that TensorRT's ONNX parser lists as supported (operators.md of onnx/onnx-tensorrt, branch
-# release/8.2-GA, which is the newest for Jetson Nano's JetPack 4.6, and main).
+# Operators that TensorRT's ONNX parser lists as supported (docs/operators.md of github.com/onnx/onnx-tensorrt), from
+# 8.0 and 8.2, which JetPack 4.6 for the Nano has, to 8.5, 8.6 and 10.1.
 SUPPORTED = frozenset(
-    "Abs Add ArgMax Cast Clip Concat Constant Conv DequantizeLinear Div Elu Exp Flatten GRU Gemm Greater Identity LSTM "
-    "LeakyRelu Less Log LogSoftmax MatMul Max MaxPool Min Mul Neg ReduceMax ReduceMean ReduceSum Relu Reshape Shape "
-    "Sigmoid Slice Softmax Split Sqrt Squeeze Sub Tanh Transpose Unsqueeze Where".split()
+    """
+    Abs Add ArgMax Cast Clip Concat Constant Conv DequantizeLinear Div Elu Exp Flatten GRU Gemm Greater Identity LSTM
+    LeakyRelu Less Log LogSoftmax MatMul Max MaxPool Min Mul Neg ReduceMax ReduceMean ReduceSum Relu Reshape Shape
+    Sigmoid Slice Softmax Split Sqrt Squeeze Sub Tanh Transpose Unsqueeze Where
+    """.split()  # noqa: SIM905  # a table, not 45 lines
 )
 
 SCRIPT = """\
 #!/bin/sh
-# Builds actor.engine from actor.onnx with TensorRT, for a batch of one. Run it on the Jetson itself: an engine fits only
-# the GPU and the TensorRT version that it was built with.
+# Builds actor.engine from actor.onnx with TensorRT, for a batch of one. Run it on the Jetson itself: an engine fits
+# only the GPU and the TensorRT version that it was built with.
 #   sh build_engine.sh            half precision
 #   sh build_engine.sh --fp32     single precision
 set -eu

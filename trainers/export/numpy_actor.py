@@ -42,7 +42,7 @@ def write_numpy_actor(onnx_path: Path, path: Path, quantization: Quantization | 
     steps = fuse_swish([_step(node) for node in nodes], outputs)
     used = {name for step in steps for name in step["inputs"]}
     program = {"inputs": [value.name for value in model.graph.input], "outputs": outputs, "steps": steps}
-    arrays = {name: _compact(array) for name, array in constants.items() if name in used}
+    arrays: dict[str, Any] = {name: _compact(array) for name, array in constants.items() if name in used}
     if quantization is not None:
         _quantize(arrays, nodes, quantization)
     np.savez(path, program=np.frombuffer(json.dumps(program).encode(), np.uint8), **arrays)
@@ -130,7 +130,7 @@ def _compact(array: Array) -> Array:
     return array.astype(np.float32) if array.dtype == np.float64 else array
 
 
-def _quantize(arrays: dict[str, Array], nodes: list[NodeProto], kind: Quantization) -> None:
+def _quantize(arrays: dict[str, Any], nodes: list[NodeProto], kind: Quantization) -> None:
     axes = {name: weight_axis(node, name, arrays) for node in nodes for name in node.input}
     for name, axis in axes.items():
         if axis is None:

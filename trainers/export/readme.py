@@ -56,7 +56,7 @@ microseconds of computing, then the floats.
 |---|---|
 | no observation for {watchdog:g} periods | the safe action, every period, until one comes |
 | a number that is not finite | the safe action at once; the log names the component |
-| an observation of the wrong length or with unknown names | it is refused with a line that names the component; the watchdog goes on counting |
+| an observation of the wrong length or with unknown names | refused; the answer names the component |
 | the program ends | the safe action, once |
 
 {safety}
@@ -131,7 +131,7 @@ def _acted(part: Mapping[str, Any]) -> str:
 
 
 def _origin(card: Mapping[str, Any]) -> list[tuple[str, object]]:
-    rows = [(name, value) for name, value in card["provenance"].items() if name != "versions"]
+    rows = [(name, _plain(value)) for name, value in card["provenance"].items() if name != "versions"]
     rows += [("versions", ", ".join(f"{name} {number}" for name, number in card["provenance"]["versions"].items()))]
     differences = ", ".join(f"{name} {value:.1e}" for name, value in card["parity"]["largest_difference"].items())
     about = (

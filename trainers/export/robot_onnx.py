@@ -9,6 +9,8 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from trainers.export.quantize import Quantization, int8
 
+OPSET = 13  # the newest that TensorRT 8.2 reads, the last one for Jetson Nano
+UNCHANGED = ("allowzero", "layout")  # attributes that newer operator sets added, 0 by default
 ROBOT_OUTPUTS = ("deterministic_continuous_actions", "deterministic_discrete_actions", "recurrent_out")
 OUTPUT_AXIS = {"Conv": 0, "LSTM": 1, "GRU": 1, "MatMul": 1}  # of their weights; that of Gemm depends on transB
 
@@ -23,10 +25,21 @@ def write_robot_onnx(unity: Path, path: Path, quantization: Quantization | None 
     """
     model = onnx.load(unity)
     keep_outputs(model, ROBOT_OUTPUTS)
+    _lower_opset(model)
     if quantization is not None:
         _store_in_fewer_bits(model, quantization)
     onnx.checker.check_model(model, full_check=True)
     path.write_bytes(model.SerializeToString())
+
+
+def _lower_opset(model: ModelProto) -> None:
+    """Declare opset 13, whose operators do the same as those of opset 15 without its new attributes."""
+    for node in model.graph.node:
+        kept = [entry for entry in node.attribute if not (entry.name in UNCHANGED and entry.i == 0)]
+        node.ClearField("attribute")
+        node.attribute.extend(kept)
+    model.ClearField("opset_import")
+    model.opset_import.append(helper.make_opsetid("", OPSET))
 
 
 def keep_outputs(model: ModelProto, names: Iterable[str]) -> None:
