@@ -57,7 +57,7 @@ def test_a_bundle_that_does_not_fit_is_one_clear_line(finished: Path, tmp_path: 
     mobile = make_bundle(tmp_path / "mobile", "discrete", formats=("numpy",)).folder
     edit_card(mobile, behavior=NAME)
     assert_refused(
-        cli("eval", finished, "--actor", mobile), r"the actor has .* \(33, 0, \(9,\)\), the scene \(27, 6, \(\)\)"
+        cli("eval", finished, "--actor", mobile), r"the actor has .* \(31, 0, \(9,\)\), the scene \(27, 6, \(\)\)"
     )
     hybrid = make_bundle(tmp_path / "hybrid", "hybrid", formats=("numpy",)).folder
     assert_refused(cli("eval", "--actor", hybrid), "the bundle knows no task; name the run")

@@ -27,7 +27,7 @@ def scalar(value: float) -> Array:
 def _elementwise(ufunc: Callable[..., object], dtype: Any = np.float32) -> Builder:
     def build(inputs: Sequence[Array], _: Mapping[str, Any]) -> Built:
         out = np.empty(np.broadcast(*inputs).shape, dtype) if len(inputs) > 1 else np.empty(inputs[0].shape, dtype)
-        return [out], [partial(ufunc, *inputs, out)]
+        return [out], [partial(ufunc, *inputs, out=out)]
 
     return build
 
@@ -61,23 +61,23 @@ def _swish(inputs: Sequence[Array], _: Mapping[str, Any]) -> Built:
 
 def _relu(inputs: Sequence[Array], _: Mapping[str, Any]) -> Built:
     out = np.empty_like(inputs[0])
-    return [out], [partial(np.maximum, inputs[0], ZERO, out)]
+    return [out], [partial(np.maximum, inputs[0], ZERO, out=out)]
 
 
 def _leaky_relu(inputs: Sequence[Array], attributes: Mapping[str, Any]) -> Built:
     """Return max(x, alpha x), for 0 <= alpha <= 1."""
     out, slope = np.empty_like(inputs[0]), scalar(attributes.get("alpha", 0.01))
-    return [out], [partial(np.multiply, inputs[0], slope, out), partial(np.maximum, inputs[0], out, out)]
+    return [out], [partial(np.multiply, inputs[0], slope, out), partial(np.maximum, inputs[0], out, out=out)]
 
 
 def _elu(inputs: Sequence[Array], attributes: Mapping[str, Any]) -> Built:
     """Return max(x, 0) + alpha (exp(min(x, 0)) - 1)."""
     out, below = np.empty_like(inputs[0]), np.empty_like(inputs[0])
     return [out], [
-        partial(np.minimum, inputs[0], ZERO, below),
+        partial(np.minimum, inputs[0], ZERO, out=below),
         partial(np.expm1, below, below),
         partial(np.multiply, below, scalar(attributes.get("alpha", 1.0)), below),
-        partial(np.maximum, inputs[0], ZERO, out),
+        partial(np.maximum, inputs[0], ZERO, out=out),
         partial(np.add, out, below, out),
     ]
 
@@ -88,7 +88,7 @@ def _clip(inputs: Sequence[Array], _: Mapping[str, Any]) -> Built:
     calls: Calls = []
     for ufunc, bound in zip((np.maximum, np.minimum), bounds):
         if bound.size:
-            calls.append(partial(ufunc, out if calls else x, bound, out))
+            calls.append(partial(ufunc, out if calls else x, bound, out=out))
     return [out], calls or [partial(np.copyto, out, x)]
 
 
@@ -160,6 +160,15 @@ def _slice(inputs: Sequence[Array], _: Mapping[str, Any]) -> Built:
     for axis, start, end, step in zip(axes.tolist(), starts.tolist(), ends.tolist(), steps.tolist()):
         where[axis] = slice(start, end, step)
     return [x[tuple(where)]], []
+
+
+def _gather(inputs: Sequence[Array], attributes: Mapping[str, Any]) -> Built:
+    """Return the parts of x at constant indices, a view where there is one."""
+    (x, indices), axis = inputs, attributes.get("axis", 0)
+    if indices.ndim == 0:
+        return [x[(slice(None),) * (axis % x.ndim) + (int(indices),)]], []
+    out = np.take(x, indices, axis)
+    return [out], [partial(np.take, x, indices, axis, out)]
 
 
 def _split(inputs: Sequence[Array], attributes: Mapping[str, Any]) -> Built:
@@ -299,6 +308,7 @@ OPERATORS: Dict[str, Builder] = {
     "Elu": _elu,
     "Exp": _elementwise(np.exp),
     "Flatten": _flatten,
+    "Gather": _gather,
     "Gemm": _gemm,
     "GemmSwish": _gemm_swish,
     "Greater": _elementwise(np.greater, np.bool_),

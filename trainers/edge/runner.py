@@ -17,6 +17,7 @@ from .networks import load_network
 
 Array = np.ndarray
 Observation = Union[Array, Sequence[float], Mapping[str, Any]]
+LARGEST_SQUARE = 1e30  # sum of squares of what an observation or an action can be
 NETWORK_FILES = {"numpy": "actor.npz"}
 log = logging.getLogger("robotrl.edge")
 
@@ -84,8 +85,6 @@ class ActorRunner:
         self._memory = np.zeros((1, 1, bundle.memory_size), np.float32)
         if bundle.memory_size:
             self._inputs["recurrent_in"] = self._memory
-        self._zeros = np.zeros(max(bundle.obs_size, bundle.continuous), np.float32)
-        self._no_obs = self._zeros[: bundle.obs_size]
         self._shape = self._whole.shape
 
     def _make_finish(self, bundle: Bundle) -> List[Callable[[], object]]:
@@ -97,7 +96,7 @@ class ActorRunner:
         self._safe = np.array(safe, np.float32)
         self._known_safe = ~np.isnan(self._safe)
         self._to_safe = self._limiting(self._wanted[:size])
-        self._numbers, self._no_action = self._wanted[:size], self._zeros[:size]
+        self._numbers = self._wanted[:size]
         calls: List[Callable[[], object]] = []
         if size:
             self._numbers = self._network.outputs["deterministic_continuous_actions"].reshape(-1)
@@ -114,16 +113,16 @@ class ActorRunner:
         safety, action = self.bundle.safety, self._action[: len(wanted)]
         low, high = (np.array(part, np.float32) for part in (safety.action_low, safety.action_high))
         if safety.rate_limit_per_s is None:
-            return [partial(np.maximum, wanted, low, action), partial(np.minimum, action, high, action)]
+            return [partial(np.maximum, wanted, low, out=action), partial(np.minimum, action, high, out=action)]
         step = np.array(safety.rate_limit_per_s, np.float32) * np.float32(self.period_s)
         least, change = -step, np.empty_like(step)
         return [
             partial(np.subtract, wanted, action, change),
-            partial(np.maximum, change, least, change),
-            partial(np.minimum, change, step, change),
+            partial(np.maximum, change, least, out=change),
+            partial(np.minimum, change, step, out=change),
             partial(np.add, action, change, action),
-            partial(np.maximum, action, low, action),
-            partial(np.minimum, action, high, action),
+            partial(np.maximum, action, low, out=action),
+            partial(np.minimum, action, high, out=action),
         ]
 
     def reset(self) -> None:
@@ -140,7 +139,7 @@ class ActorRunner:
         Args:
             obs: all components in order, (D,), masks behind it where the actor chooses, (D + M,), 1 = allowed; or
                 component name -> values, with `action_masks` among them if not everything is allowed. A number that
-                is not finite gives the safe action.
+                is not finite, or beyond 1e15, gives the safe action.
 
         Raises:
             EdgeError: a component is missing, unknown, or of the wrong length.
@@ -151,11 +150,11 @@ class ActorRunner:
         now = self._clock()
         if now - self._seen_s > self._patience_s:
             self._memory.fill(0.0)  # it knows nothing of the gap
-        if np.dot(self._obs, self._no_obs) != 0.0:  # 0 times what is not finite is not a number
+        if not np.dot(self._obs, self._obs) < LARGEST_SQUARE:  # one call; what is not a number is not smaller, either
             return self._stay_safe(self._not_finite())
         self._seen_s = now
         self._network()
-        if np.dot(self._numbers, self._no_action) != 0.0:
+        if not np.dot(self._numbers, self._numbers) < LARGEST_SQUARE:
             return self._stay_safe("the network's action is not finite")
         for call in self._finish:
             call()
@@ -245,12 +244,12 @@ class ActorRunner:
         return f"{message}; {got - wanted} are behind {self.bundle.observation[-1].name}, the last component"
 
     def _not_finite(self) -> str:
-        index = int(np.flatnonzero(~np.isfinite(self._obs))[0])
+        index = int(np.argmin(np.abs(self._obs) < LARGEST_SQUARE**0.5))
         for part in self.bundle.observation:
             if index < part.size:
-                return f"observation {part.name}[{index}] is not finite"
+                break
             index -= part.size
-        raise AssertionError("an observation that is finite")
+        return f"observation {part.name}[{index}] is not finite"
 
     def _stay_safe(self, reason: str) -> Array:
         """Go to the safe action as fast as the rate limits allow, and say why, once."""

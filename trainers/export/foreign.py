@@ -78,7 +78,7 @@ class ForeignSettings(Settings):
     task: str | None = None
     activation: Literal["swish", "relu", "leaky_relu", "tanh", "elu"] = "tanh"
     clip: PositiveFloat | None = None
-    branches: tuple[PositiveInt, ...] = ()
+    branches: list[PositiveInt] = Field(default=[])
     observation: ObservationStatistics | None = None
 
 
@@ -200,7 +200,7 @@ def make_actor(settings: ForeignSettings, state: Mapping[str, Any], path: Path, 
         raise document.error(
             ("branches",), f"{sum(settings.branches)} choices in all, {weights[-1]} has {last.out_features}"
         )
-    shape = ActionShape(0, settings.branches) if settings.branches else ActionShape(last.out_features)
+    shape = ActionShape(0, tuple(settings.branches)) if settings.branches else ActionShape(last.out_features)
     layers: list[nn.Module] = _standardizer(settings, state, size, document)
     for linear in linears[:-1]:
         layers += [linear, ACTIVATIONS[settings.activation]()]

@@ -144,7 +144,7 @@ def _tensors(values: Any) -> dict[str, Tensor]:
 
 
 def _filled(shape: tuple[int | None, ...], rows: int) -> tuple[int, ...]:
-    return tuple(rows if not index else size or 1 for index, size in enumerate(shape))
+    return tuple(rows if not index else 1 if size is None else size for index, size in enumerate(shape))
 
 
 Judged = tuple[bool, str]

@@ -24,7 +24,7 @@ SHAPES = {
     "discrete": ActionShape(0, (9,)),
     "hybrid": ActionShape(2, (3, 2)),
 }
-SIZES = {"continuous": 27, "discrete": 33, "hybrid": 7}
+SIZES = {"continuous": 27, "discrete": 31, "hybrid": 7}
 TASKS = {"continuous": ("arm_reach", "RobotArm"), "discrete": ("mobile_goal_discrete", "MobileRobot")}
 
 

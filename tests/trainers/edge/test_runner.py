@@ -75,19 +75,22 @@ def named(runner: ActorRunner, obs: np.ndarray) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("kind", sorted(SHAPES))
-def test_acting_allocates_nothing_that_stays_and_no_arrays_at_all(bundles: dict[str, Path], kind: str) -> None:
-    runner = runner_of(bundles[kind], rate_limit_per_s=5.0 if SHAPES[kind].continuous else None)
+def test_acting_allocates_no_arrays(tmp_path: Path, kind: str) -> None:
+    """A layer of 1,024 units is 4 KiB; what Python and numpy need in passing is less."""
+    folder = make_bundle(tmp_path, kind, make_actor(kind, hidden_units=1024), formats=("numpy",)).folder
+    runner = runner_of(folder, **({"rate_limit_per_s": 5.0} if SHAPES[kind].continuous else {}))
     obs = np.concatenate((observation(kind), np.ones(SHAPES[kind].choices, np.float32)))
-    runner.act(obs)
     tracemalloc.start()
-    before, _ = tracemalloc.get_traced_memory()
+    for _ in range(20):
+        runner.act(obs)
     tracemalloc.reset_peak()
-    for _ in range(100):
+    before, _ = tracemalloc.get_traced_memory()
+    for _ in range(20):
         runner.act(obs)
     after, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert after - before < 200
-    assert peak - before < 1000, "numbers that Python makes in passing, and no array of 16 units"
+    assert after - before < 100
+    assert peak - before < 3000
 
 
 def test_actions_keep_to_the_limits(bundles: dict[str, Path]) -> None:
@@ -110,7 +113,7 @@ def test_actions_change_no_faster_than_the_rate(bundles: dict[str, Path]) -> Non
         np.testing.assert_allclose(before, expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, 1e300])
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, 1e300, 1e16])
 def test_an_observation_that_is_not_finite_gives_the_safe_action_and_the_reason(
     bundles: dict[str, Path], bad: float, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -93,7 +93,7 @@ def test_rsl_rl_with_its_normaliser_and_the_clip_that_it_was_trained_with(tmp_pa
 
 def test_choices_of_stable_baselines3s_dqn(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    net = nn.Sequential(*mlp(33, 16, activation=nn.ReLU), nn.Linear(16, 9))
+    net = nn.Sequential(*mlp(31, 16, activation=nn.ReLU), nn.Linear(16, 9))
     about = {"behavior": "MobileRobot", "task": "mobile_goal_discrete", "branches": [9], "activation": "relu"}
     path = write(tmp_path, state_of("q_net.q_net", net), **about)
     runner = exported(path)
@@ -124,7 +124,7 @@ STATE = state_of("mlp_extractor.policy_net", mlp(OBS, 8)) | state_of("action_net
         (
             STATE,
             {"task": "mobile_goal", "behavior": "MobileRobot"},
-            r"observation has 33 numbers, the network reads 27",
+            r"observation has 31 numbers, the network reads 27",
         ),
         (STATE, {"branches": [9]}, r"9 choices in all, action_net has 6"),
         (STATE, {"observation": {"mean": [0.0], "var": [1.0]}}, r"mean has 1 numbers and var 1, the network reads 27"),
