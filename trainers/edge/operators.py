@@ -16,6 +16,11 @@ Calls = List[Callable[[], object]]
 Built = Tuple[List[Array], Calls]
 Builder = Callable[[Sequence[Array], Mapping[str, Any]], Built]
 
+try:  # numpy's clip in one call: np.clip itself goes through Python
+    from numpy._core.umath import clip
+except ImportError:
+    from numpy.core.umath import clip
+
 ZERO, HALF, ONE = (np.array(value, dtype=np.float32) for value in (0.0, 0.5, 1.0))
 
 
@@ -24,12 +29,28 @@ def scalar(value: float) -> Array:
     return np.array(value, dtype=np.float32)
 
 
-def _elementwise(ufunc: Callable[..., object], dtype: Any = np.float32) -> Builder:
+def _elementwise(ufunc: Callable[..., object], dtype: Any = np.float32, *, keyword: bool = False) -> Builder:
+    """Return a builder; `keyword` where numpy deprecates to give the output by its position, which is faster."""
+
     def build(inputs: Sequence[Array], _: Mapping[str, Any]) -> Built:
-        out = np.empty(np.broadcast(*inputs).shape, dtype) if len(inputs) > 1 else np.empty(inputs[0].shape, dtype)
-        return [out], [partial(ufunc, *inputs, out=out)]
+        out = np.empty(np.broadcast_shapes(*(x.shape for x in inputs)), dtype)
+        *given, flat = _aligned([*inputs, out])
+        return [out], [partial(ufunc, *given, out=flat) if keyword else partial(ufunc, *given, flat)]
 
     return build
+
+
+def _aligned(arrays: Sequence[Array]) -> List[Array]:
+    """Return views without the axes that make numpy look for a common shape, where every array is a number or whole.
+
+    Args:
+        arrays: inputs, then the output.
+    """
+    size = arrays[-1].size
+    fits = all(x.size == 1 or (x.size == size and x.flags.c_contiguous) for x in arrays)
+    if not fits or size == 1:
+        return list(arrays)
+    return [x.reshape(-1) if x.size == size else x.reshape(()) for x in arrays]
 
 
 def _sigmoid_calls(x: Array, out: Array) -> Calls:
@@ -49,12 +70,13 @@ def _sigmoid(inputs: Sequence[Array], _: Mapping[str, Any]) -> Built:
 
 def _swish_of_half(half: Array) -> Built:
     """Return x sigmoid(x) = h + h tanh(h) of h = x / 2."""
-    out = np.empty_like(half)
-    return [out], [partial(np.tanh, half, out), partial(np.add, out, ONE, out), partial(np.multiply, out, half, out)]
+    whole = np.empty(half.shape, np.float32)
+    h, out = half.reshape(-1), whole.reshape(-1)
+    return [whole], [partial(np.tanh, h, out), partial(np.add, out, ONE, out), partial(np.multiply, out, h, out)]
 
 
 def _swish(inputs: Sequence[Array], _: Mapping[str, Any]) -> Built:
-    half = np.empty_like(inputs[0])
+    half = np.empty(inputs[0].shape, np.float32)
     outputs, calls = _swish_of_half(half)
     return outputs, [partial(np.multiply, inputs[0], HALF, half), *calls]
 
@@ -84,12 +106,10 @@ def _elu(inputs: Sequence[Array], attributes: Mapping[str, Any]) -> Built:
 
 def _clip(inputs: Sequence[Array], _: Mapping[str, Any]) -> Built:
     x, *bounds = inputs
-    out = np.empty_like(x)
-    calls: Calls = []
-    for ufunc, bound in zip((np.maximum, np.minimum), bounds):
-        if bound.size:
-            calls.append(partial(ufunc, out if calls else x, bound, out=out))
-    return [out], calls or [partial(np.copyto, out, x)]
+    ends = [bounds[index] if index < len(bounds) and bounds[index].size else None for index in (0, 1)]
+    low, high = (scalar(end) if found is None else found for found, end in zip(ends, (-np.inf, np.inf)))
+    out = np.empty(x.shape, np.float32)
+    return [out], [partial(clip, *_aligned([x, low, high, out]))]
 
 
 def _row(x: Array) -> Array:
@@ -319,9 +339,9 @@ OPERATORS: Dict[str, Builder] = {
     "Log": _elementwise(np.log),
     "LogSoftmax": partial(_softmax, log=True),
     "MatMul": _gemm,
-    "Max": _elementwise(np.maximum),
+    "Max": _elementwise(np.maximum, keyword=True),
     "MaxPool": _max_pool,
-    "Min": _elementwise(np.minimum),
+    "Min": _elementwise(np.minimum, keyword=True),
     "Mul": _elementwise(np.multiply),
     "Neg": _elementwise(np.negative),
     "ReduceMax": _reduce(np.maximum),

@@ -14,9 +14,11 @@ import numpy as np
 from .bundle import Bundle, read_bundle
 from .errors import EdgeError
 from .networks import load_network
+from .operators import clip
 
 Array = np.ndarray
 Observation = Union[Array, Sequence[float], Mapping[str, Any]]
+FLOAT32 = np.dtype(np.float32)
 LARGEST_SQUARE = 1e30  # sum of squares of what an observation or an action can be
 NETWORK_FILES = {"numpy": "actor.npz"}
 log = logging.getLogger("robotrl.edge")
@@ -113,16 +115,14 @@ class ActorRunner:
         safety, action = self.bundle.safety, self._action[: len(wanted)]
         low, high = (np.array(part, np.float32) for part in (safety.action_low, safety.action_high))
         if safety.rate_limit_per_s is None:
-            return [partial(np.maximum, wanted, low, out=action), partial(np.minimum, action, high, out=action)]
+            return [partial(clip, wanted, low, high, action)]
         step = np.array(safety.rate_limit_per_s, np.float32) * np.float32(self.period_s)
         least, change = -step, np.empty_like(step)
         return [
             partial(np.subtract, wanted, action, change),
-            partial(np.maximum, change, least, out=change),
-            partial(np.minimum, change, step, out=change),
+            partial(clip, change, least, step, change),
             partial(np.add, action, change, action),
-            partial(np.maximum, action, low, out=action),
-            partial(np.minimum, action, high, out=action),
+            partial(clip, action, low, high, action),
         ]
 
     def reset(self) -> None:
@@ -144,9 +144,9 @@ class ActorRunner:
         Raises:
             EdgeError: a component is missing, unknown, or of the wrong length.
         """
-        if not (isinstance(obs, np.ndarray) and obs.shape == self._shape and obs.dtype.char == "f"):
+        if not (type(obs) is Array and obs.shape == self._shape and obs.dtype is FLOAT32):
             obs = self._read(obs)
-        np.copyto(self._whole, obs)
+        np.positive(obs, self._whole)  # copies, faster than copyto
         now = self._clock()
         if now - self._seen_s > self._patience_s:
             self._memory.fill(0.0)  # it knows nothing of the gap

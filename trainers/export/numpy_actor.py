@@ -39,7 +39,7 @@ def write_numpy_actor(onnx_path: Path, path: Path, quantization: Quantization | 
             _check_operator(node, constants)
             nodes.append(node)
     outputs = [value.name for value in model.graph.output]
-    steps = fuse_swish([_step(node) for node in nodes], outputs)
+    steps = fuse_scale(fuse_swish([_step(node) for node in nodes], outputs), outputs, constants)
     used = {name for step in steps for name in step["inputs"]}
     program = {"inputs": [value.name for value in model.graph.input], "outputs": outputs, "steps": steps}
     arrays: dict[str, Any] = {name: _compact(array) for name, array in constants.items() if name in used}
@@ -124,6 +124,28 @@ def fuse_swish(steps: list[dict[str, Any]], outputs: list[str]) -> list[dict[str
             steps.remove(before)
         steps[steps.index(product)] = swish
         steps.remove(sigmoid)
+    return steps
+
+
+def fuse_scale(steps: list[dict[str, Any]], outputs: list[str], constants: dict[str, Array]) -> list[dict[str, Any]]:
+    """Replace clip(x W + b, low, high) / c by clip(x W/c + b/c, low/c, high/c), of constants above 0."""
+    steps = list(steps)
+    for divide in [step for step in steps if step["op"] == "Div"]:
+        (clipped, divisor), chain = divide["inputs"], []
+        for operator, name in (("Clip", clipped), ("Gemm", None)):
+            wanted = chain[-1]["inputs"][0] if chain else name
+            users = [step for step in steps if wanted in step["inputs"]]
+            found = [step for step in steps if wanted in step["outputs"] and step["op"] == operator]
+            chain += found if len(users) == 1 and wanted not in outputs else []
+        by = constants.get(divisor, np.zeros(1))
+        if len(chain) != 2 or by.size != 1 or not by > 0 or not set(chain[0]["inputs"][1:]) <= constants.keys():
+            continue
+        clip, product = chain
+        bounds = [f"{name}/{divisor}" for name in clip["inputs"][1:]]
+        constants |= {name: constants[old] / by for name, old in zip(bounds, clip["inputs"][1:], strict=True)}
+        product["attributes"] = {**product["attributes"], "factor": float(1.0 / by.item())}
+        clip |= {"inputs": [clip["inputs"][0], *bounds], "outputs": divide["outputs"]}
+        steps.remove(divide)
     return steps
 
 
