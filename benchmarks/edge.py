@@ -27,7 +27,7 @@ from rich.table import Table
 from trainers.actors import ActionShape, Actor, GaussianActor
 from trainers.edge import ActorRunner
 from trainers.export import card as cards
-from trainers.export.bundle import Options, Trained, network_inputs, write_bundle
+from trainers.export.bundle import Options, Trained, write_bundle
 from trainers.export.edge_app import NAME as APP
 from trainers.export.foreign import ForeignSettings, make_actor
 from trainers.settings import NetworkSettings
@@ -41,8 +41,7 @@ Array = np.ndarray
 
 
 def make_bundle(actor: Actor, folder: Path) -> Path:
-    interface = cards.described("arm_reach", "RobotArm", OBS, actor.shape)
-    card = cards.base_card("RobotArm", cards.network_part(network_inputs(actor), actor.shape), interface, actor.shape)
+    card = cards.base_card("RobotArm", actor, "arm_reach")
     card |= {"success_measured": None, "provenance": cards.made_now()}
     trained = Trained(actor, card, folder / "benchmark")
     return write_bundle(trained, folder / "actor", folder / "RobotArm.onnx", Options()).folder

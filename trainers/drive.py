@@ -21,9 +21,10 @@ from trainers.edge import ActorRunner, Bundle, EdgeError, read_bundle
 from trainers.edge.bench import quantiles
 from trainers.edge.messages import SAFE, pack_request, unpack_answer
 from trainers.errors import RunError, UserError
-from trainers.evaluate import Evaluation, Policy, evaluate_world
+from trainers.evaluate import Evaluation, evaluate_world
 from trainers.export.edge_app import NAME as APP
 from trainers.inspect_run import best_policies
+from trainers.policy import Policy
 from trainers.run_folder import RunFolder
 from trainers.settings import RunSettings
 from trainers.stage import open_target
@@ -68,10 +69,13 @@ class RunnerPolicy:
         self._shape = ActionShape(bundle.continuous, bundle.branches)
         self.latencies_us: dict[str, list[float]] = {"action": []}
 
-    def __call__(self, obs: Array) -> Any:
-        """Act in every row."""
+    def __call__(self, obs: Array, infos: Mapping[str, Any]) -> Any:
+        """Act in every row; see `Policy`."""
         actions = np.empty((len(obs), self._shape.size), np.float32)
+        obs = _seen(obs, self._runners[0].bundle)
         for row, runner in enumerate(self._runners):
+            if infos["first"][row]:
+                runner.reset()
             start = time.perf_counter()
             actions[row] = runner.act(obs[row])
             self.latencies_us["action"].append((time.perf_counter() - start) * 1e6)
@@ -99,12 +103,14 @@ class UdpPolicy:
         self._sequence = 0
         self.latencies_us: dict[str, list[float]] = {"action": [], "round trip": [], "transport": []}
 
-    def __call__(self, obs: Array) -> Any:
+    def __call__(self, obs: Array, infos: Mapping[str, Any]) -> Any:
         """Send the row's observation, wait for its action."""
         self._sequence += 1
         start = time.perf_counter()
         try:
-            self._socket.sendto(pack_request(obs[0], self._sequence), self._address)
+            self._socket.sendto(
+                pack_request(_seen(obs, self._bundle)[0], self._sequence, reset=infos["first"][0]), self._address
+            )
             answer = unpack_answer(self._socket.recv(65_535))
             while answer.sequence != self._sequence:
                 answer = unpack_answer(self._socket.recv(65_535))
@@ -201,6 +207,12 @@ def _others(
         )
     best = best_policies(folder, settings, document, world)
     return {name: best[name] for name in missing}
+
+
+def _seen(obs: Array, bundle: Bundle) -> Array:
+    """Return what actors read of rows, (N, D + M): signals, which critics alone read, lie between."""
+    size, masks = bundle.obs_size, obs.shape[1] - bundle.choices
+    return obs if masks == size else np.concatenate((obs[:, :size], obs[:, masks:]), axis=1)
 
 
 def _rate(folder: Path) -> float | None:

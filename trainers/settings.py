@@ -9,7 +9,13 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, fie
 
 from reward_shaping.fields import Fraction
 from reward_shaping.settings import RewardSettings
-from trainers.hyperparameters import HYPERPARAMETERS, Hyperparameters, OffPolicyHyperparameters, TrainerType
+from trainers.hyperparameters import (
+    HYPERPARAMETERS,
+    MAX_SAMPLES,
+    Hyperparameters,
+    OffPolicyHyperparameters,
+    TrainerType,
+)
 from unity_env.settings import (
     MAX_SEED,
     EngineSettings,
@@ -41,11 +47,24 @@ NotYet = Annotated[None, BeforeValidator(_not_yet)]
 NotYetTrue = Annotated[bool, AfterValidator(_not_yet_true)]
 
 
+class MemorySettings(Settings):
+    """A recurrent network's memory.
+
+    Attributes:
+        sequence_length: samples in a row through which gradients flow back.
+        memory_size: numbers that are remembered; an LSTM's output makes half of them, its cell the other half.
+    """
+
+    sequence_length: Annotated[PositiveInt, Field(le=MAX_SAMPLES)] = 64
+    memory_size: Annotated[PositiveInt, Field(le=16_384, multiple_of=2)] = 128
+
+
 class NetworkSettings(Settings):
     """Shape of a network.
 
     Attributes:
         normalize: standardise observations by running statistics.
+        memory: an LSTM behind the hidden layers; null remembers nothing.
         activation: of the hidden layers; ML-Agents knows swish only.
         dueling: dqn's action values are a state's value and the choices' advantages (Wang et al. 2016).
     """
@@ -54,7 +73,7 @@ class NetworkSettings(Settings):
     hidden_units: Annotated[PositiveInt, Field(le=16_384)] = 128
     num_layers: Annotated[PositiveInt, Field(le=64)] = 2
     vis_encode_type: Literal["fully_connected", "match3", "simple", "nature_cnn", "resnet"] = "simple"
-    memory: NotYet = None
+    memory: MemorySettings | None = None
     goal_conditioning_type: Literal["hyper", "none"] = "hyper"
     deterministic: bool = False
     activation: Literal["swish", "relu", "leaky_relu", "tanh", "elu"] = "swish"
@@ -179,6 +198,7 @@ class BehaviorSettings(Settings):
         signals: names for parts of the observed sensors of a build that has no `signals` sensor.
         reward_shaping: the reward function, or the name of a file that holds it; left out, the
             environment's own reward.
+        critic_observations: `signals` lets the critic read the signals beside what the policy sees; null does not.
         per_term_critic: one value head per reward term; the advantages are summed, and each term's share is logged.
     """
 
@@ -198,6 +218,7 @@ class BehaviorSettings(Settings):
     behavioral_cloning: CloningSettings | None = None
     signals: dict[str, SignalSlice] = Field(default={})
     reward_shaping: RewardSettings | None = None
+    critic_observations: Literal["signals"] | None = None
     per_term_critic: bool = False
 
     @field_validator("hyperparameters", mode="wrap")
@@ -205,6 +226,13 @@ class BehaviorSettings(Settings):
     def _of_the_trainer(cls, value: Any, _: Any, info: ValidationInfo) -> Hyperparameters:
         kind = HYPERPARAMETERS[info.data.get("trainer_type", "ppo")]
         return value if isinstance(value, kind) else kind.model_validate(value)
+
+    @field_validator("critic_observations")
+    @classmethod
+    def _critic_has_an_encoder_of_its_own(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and getattr(info.data.get("hyperparameters"), "shared_critic", False):
+            raise ValueError("the policy would read the signals, too: shared_critic has to be false")
+        return value
 
     @field_validator("per_term_critic")
     @classmethod
@@ -226,6 +254,17 @@ class BehaviorSettings(Settings):
                     f"max_steps {self.max_steps} ends before anything is learned, which begins after "
                     f"buffer_init_steps + steps_per_update = {first:g}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _sequences_fit_a_batch(self) -> Self:
+        memory, hyper = self.network_settings.memory, self.hyperparameters
+        key = "batch_size" if hasattr(hyper, "batch_size") else "buffer_size"
+        size = getattr(hyper, key, None)
+        if memory is not None and size is not None and memory.sequence_length > size:
+            raise ValueError(
+                f"network_settings.memory.sequence_length {memory.sequence_length} is longer than {key} {size}"
+            )
         return self
 
     @property

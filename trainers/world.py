@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 from mlagents_envs.base_env import BaseEnv
 from mlagents_envs.exception import UnityException
 
@@ -13,6 +14,7 @@ from trainers.curriculum import check_parameters, check_signals, first_values, l
 from trainers.errors import RunError, UserError
 from trainers.hindsight import goal_of
 from trainers.masks import seen
+from trainers.observation import observation_of
 from trainers.settings import RunSettings
 from trainers.yaml_file import Document
 from unity_env.agent_rows import StepResult
@@ -32,25 +34,32 @@ T = TypeVar("T")
 class World:
     """A scene whose behaviors are rewarded as their settings say.
 
-    Its observations are what policies see: where there are discrete actions, the masks follow the sensors' values.
+    Its observations are rows of what networks read: the numbers of all sensors, signals where critics read them, masks
+    where there are discrete actions.
+    Infos also tell in which rows, (N,) bool, an observation is the `first` of its episode.
 
     Args:
         scene: stepped until all of the behaviors have appeared in it.
         names: of the behaviors, with or without `?team=`.
+        with_signals: those of them whose critics read signals, too.
 
     Attributes:
         rows: behavior -> its agents.
+        observations: behavior -> what makes up a row of what it sees.
         scorers: behavior -> what scores it; to be filled by `make_world`.
 
     Raises:
         ValueError: a behavior does not appear, or its name is not unique.
     """
 
-    def __init__(self, scene: UnityScene, names: Collection[str]) -> None:
+    def __init__(self, scene: UnityScene, names: Collection[str], with_signals: Collection[str] = ()) -> None:
         self.scene = scene
         scene.reset()
         self._full_name = {name: find_appearing(scene, name) for name in names}
         self.rows = {name: scene.behaviors[full] for name, full in self._full_name.items()}
+        self.observations = {
+            name: observation_of(rows, with_signals=name in with_signals) for name, rows in self.rows.items()
+        }
         self.scorers: dict[str, RewardScorer] = {}
 
     def reset(self, seed: int | None = None) -> dict[str, tuple[Any, dict[str, Any]]]:
@@ -71,6 +80,7 @@ class World:
         scored = {}
         for name, (obs, env_rew, terminated, truncated, infos) in results.items():
             rew = self.scorers[name].score(actions[name], env_rew, terminated, truncated, infos)
+            infos["first"] = terminated | truncated
             scored[name] = (self._seen(name, obs, infos), rew, terminated, truncated, infos)
         return scored
 
@@ -107,10 +117,17 @@ class World:
 
     def _starts(self, starts: Mapping[str, tuple[Any, dict[str, Any]]]) -> dict[str, tuple[Any, dict[str, Any]]]:
         named = self._by_name(starts)
+        for name, (_, infos) in named.items():
+            infos["first"] = np.ones(self.rows[name].num_rows, dtype=bool)
         return {name: (self._seen(name, obs, infos), infos) for name, (obs, infos) in named.items()}
 
     def _seen(self, name: str, obs: Any, infos: dict[str, Any]) -> Any:
-        return seen(obs, infos, self.rows[name].spec.action_spec.discrete_branches)
+        observation = self.observations[name]
+        if "final_obs" in infos:
+            signals = infos.get("final_info", {}).get("signals", {})
+            infos["final_obs"] = observation.rows(infos["final_obs"], signals)
+        rows = observation.rows(obs, infos.get("signals", {}))
+        return seen(rows, infos, self.rows[name].spec.action_spec.discrete_branches)
 
     def _by_name(self, results: Mapping[str, T]) -> dict[str, T]:
         return {name: results[full] for name, full in self._full_name.items()}
@@ -169,7 +186,7 @@ def make_world(
         }
         signals = {of: settings.behaviors[name].signals for name, of in plain.items()}
         with _environment_errors(names[0], document):
-            world = World(UnityScene(env, layouts, None, signals, names), names)
+            world = World(UnityScene(env, layouts, None, signals, names), names, reading_signals(settings))
         for name, agents in world.rows.items():
             reward, strength = _reward(settings, name, agents.signals, layouts[plain[name]], document, evaluation)
             goal = goal_of(settings, name, reward, document)
@@ -178,6 +195,11 @@ def make_world(
     except BaseException:
         env.close()
         raise
+
+
+def reading_signals(settings: RunSettings) -> set[str]:
+    """Return the behaviors whose critics read signals."""
+    return {name for name, behavior in settings.behaviors.items() if behavior.critic_observations is not None}
 
 
 def make_env(settings: RunSettings, name: str, document: Document, *, rows: int | None = None) -> RewardWrapper:

@@ -130,6 +130,20 @@ def _gemm(inputs: Sequence[Array], attributes: Mapping[str, Any]) -> Built:
     return [out], calls
 
 
+def _matmul(inputs: Sequence[Array], attributes: Mapping[str, Any]) -> Built:
+    """Return x y, of a row and a matrix as fast as `_gemm`."""
+    x, y = inputs
+    if y.ndim == 2 and x.size == x.shape[-1] and x.ndim == 2:
+        return _gemm(inputs, attributes)
+    out = np.empty(np.matmul(np.zeros_like(x), np.zeros_like(y)).shape, np.float32)
+    return [out], [partial(np.matmul, x, y, out)]
+
+
+def _expand(inputs: Sequence[Array], _: Mapping[str, Any]) -> Built:
+    x, shape = inputs
+    return [np.broadcast_to(x, np.broadcast_shapes(x.shape, tuple(int(size) for size in shape)))], []
+
+
 def _gemm_swish(inputs: Sequence[Array], attributes: Mapping[str, Any]) -> Built:
     """Return swish(x W + b) from half the weights, which is exact, and saves a call."""
     (half,), calls = _gemm(inputs, {**attributes, "factor": 0.5})
@@ -327,6 +341,7 @@ OPERATORS: Dict[str, Builder] = {
     "Div": _elementwise(np.divide),
     "Elu": _elu,
     "Exp": _elementwise(np.exp),
+    "Expand": _expand,
     "Flatten": _flatten,
     "Gather": _gather,
     "Gemm": _gemm,
@@ -338,12 +353,13 @@ OPERATORS: Dict[str, Builder] = {
     "Less": _elementwise(np.less, np.bool_),
     "Log": _elementwise(np.log),
     "LogSoftmax": partial(_softmax, log=True),
-    "MatMul": _gemm,
+    "MatMul": _matmul,
     "Max": _elementwise(np.maximum, keyword=True),
     "MaxPool": _max_pool,
     "Min": _elementwise(np.minimum, keyword=True),
     "Mul": _elementwise(np.multiply),
     "Neg": _elementwise(np.negative),
+    "Pow": _elementwise(np.power),
     "ReduceMax": _reduce(np.maximum),
     "ReduceMean": _reduce(np.add, mean=True),
     "ReduceSum": _reduce(np.add),

@@ -42,8 +42,9 @@ from trainers.export.quantize import Quantization, quantized
 from trainers.export.readme import bundle_readme
 from trainers.export.robot_onnx import OPSET, write_robot_onnx
 from trainers.export.torch_export import write_torch_export
-from trainers.export.unity_onnx import write_unity_onnx
+from trainers.export.unity_onnx import inputs_of, write_unity_onnx
 from trainers.files import write_atomically
+from trainers.observation import Observation
 from trainers.run_folder import RunFolder
 from trainers.settings import RunSettings
 
@@ -98,7 +99,7 @@ class Trained:
         card: actor.json, but for what the export itself adds.
         source: the file it is from, for messages.
         configuration: the resolved settings of its run; empty where there are none.
-        recorded: what it has seen, (S, D + M); None where nothing was recorded.
+        recorded: what it has seen, (S, D + G + M); None where nothing was recorded.
     """
 
     actor: Actor
@@ -126,7 +127,7 @@ def export_actor(
         name: of the behavior.
         settings: of the run.
         measured: evaluation of this policy; without it, what an earlier export of it knew.
-        recorded: what policies have seen in the environment, (S, D + M); None compares random observations only.
+        recorded: what policies have seen in the environment, (S, D + G + M); None compares random observations only.
         options: what to export; everything by default.
 
     Raises:
@@ -139,8 +140,7 @@ def export_actor(
     target = folder.behavior(name) / "actor"
     actor = _rebuild_actor(state, settings, name)
     task = settings.env_settings.sim_task or settings.env_settings.task
-    interface = cards.described(task, name, actor.obs_size, actor.shape)
-    card = cards.base_card(name, cards.network_part(network_inputs(actor), actor.shape), interface, actor.shape)
+    card = cards.base_card(name, actor, task)
     card["success_measured"] = _measured(measured, settings, target, state)
     card["provenance"] = cards.provenance(settings, name, source.name, state["step"])
     trained = Trained(actor, card, source, dump_settings(settings), recorded)
@@ -250,23 +250,19 @@ def _describe(trained: Trained, made: Path, differences: Mapping[str, float], op
     first: dict[str, Any] = {name: part[:kept] for name, part in samples.items()}
     np.savez(made / SAMPLES_FILE, **first, **outputs_of(actor, first))
     if "onnx" in options.formats and kind != "int8" and not unsupported(made / "actor.onnx"):
-        masks = {"action_masks": (actor.shape.choices,)} if actor.shape.branches else {}
-        write_engine_script(made / ENGINE, {**network_inputs(actor), **masks})
+        write_engine_script(made / ENGINE, inputs_of(actor))
     write_edge_app(made / APP)
     names = sorted(path.name for path in made.iterdir())
     (made / HASHES).write_text("".join(f"{sha256(made / name)}  {name}\n" for name in names), encoding="utf-8")
-
-
-def network_inputs(actor: Actor) -> dict[str, tuple[int, ...]]:
-    """Return what a network observes: input -> shape without the batch."""
-    return {"obs_0": (actor.obs_size,)}
 
 
 def _rebuild_actor(state: dict[str, Any], settings: RunSettings, name: str) -> Actor:
     behavior = settings.behaviors[name]
     make_actor = ALGORITHMS[behavior.trainer_type].make_actor
     shape = ActionShape(state["actions"]["continuous"], tuple(state["actions"]["branches"]))
-    actor = make_actor(state["obs_size"], shape, behavior.network_settings)
+    seen = state.get("observation")  # which checkpoints of earlier versions, of one vector each, lack
+    observed = state["obs_size"] if seen is None else Observation.from_state(seen)
+    actor = make_actor(observed, shape, behavior.network_settings)
     actor.load_state_dict(state["algorithm"]["actor"])
     return actor.eval()
 

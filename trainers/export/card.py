@@ -2,7 +2,6 @@
 
 import hashlib
 import platform
-from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -10,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from trainers.actors import ActionShape
+from trainers.actors import Actor
 from trainers.config import dump_settings
 from trainers.edge import SCHEMA_VERSION
 from trainers.settings import RunSettings
@@ -21,40 +20,48 @@ WATCHDOG_PERIODS = 5
 VELOCITIES = ("rad/s", "m/s")
 
 
-def network_part(inputs: Mapping[str, tuple[int, ...]], shape: ActionShape, memory_size: int = 0) -> dict[str, Any]:
-    """Describe the network's tensors.
+def base_card(behavior: str, actor: Actor, task_name: str | None) -> dict[str, Any]:
+    """Return the part of a card that the runtime reads: tensors, components, limits.
 
     Args:
-        inputs: observed input -> shape without the batch.
-        shape: of the actions.
-        memory_size: what it remembers.
+        behavior: its name.
+        actor: the network.
+        task_name: of ours that it was trained in; None where nobody described it, and only sizes are known.
+
+    Raises:
+        ValueError: there is no such task, or the behavior is not in it.
     """
-    return {
-        "inputs": [{"name": name, "shape": list(size)} for name, size in inputs.items()],
+    shape = actor.shape
+    inputs = [{"name": f"obs_{index}", "shape": list(of.shape)} for index, of in enumerate(actor.observation.sensors)]
+    network = {
+        "inputs": inputs,
         "continuous": shape.continuous,
         "branches": list(shape.branches),
-        "memory_size": memory_size,
+        "memory_size": actor.memory_size,
     }
+    interface = _plain(actor) if task_name is None else _interface(find_role(task_name, behavior))
+    safety = default_safety(interface["action"])
+    return {"schema_version": SCHEMA_VERSION, "behavior": behavior, "network": network, **interface, "safety": safety}
 
 
-def described(task_name: str | None, behavior: str, obs_size: int, shape: ActionShape) -> dict[str, Any]:
-    """Return what a robot's program must feed in and what it gets back, in order.
-
-    Of a task that nobody described, only the sizes are known.
-    """
-    if task_name is not None:
-        return _interface(find_role(task_name, behavior))
-    plain = {"unit": "?", "frame": "?", "meaning": "as the Unity build sends it"}
-    action = (
-        [{"name": "continuous_actions", "size": shape.continuous, "limit": [-1.0, 1.0]}] if shape.continuous else []
+def _plain(actor: Actor) -> dict[str, Any]:
+    """Return what goes in and out of an actor that nobody described."""
+    unknown = {"unit": "?", "frame": "?", "meaning": "as the Unity build sends it"}
+    seen = [
+        {"name": sensor.name, "size": sensor.size, "shape": list(sensor.shape), "input": f"obs_{index}"}
+        for index, sensor in enumerate(actor.observation.sensors)
+    ]
+    count, branches = actor.shape.continuous, actor.shape.branches
+    action: list[dict[str, Any]] = (
+        [{"name": "continuous_actions", "size": count, "limit": [-1.0, 1.0]}] if count else []
     )
-    action += [{"name": f"branch_{index}", "size": 1, "choices": size} for index, size in enumerate(shape.branches)]
+    action += [{"name": f"branch_{index}", "size": 1, "choices": size} for index, size in enumerate(branches)]
     return {
         "robot": None,
         "task": None,
         "control_period_s": None,
-        "observation": [{"name": "obs_0", "size": obs_size, "input": "obs_0"} | plain],
-        "action": [part | plain for part in action],
+        "observation": [part | unknown for part in seen],
+        "action": [part | unknown for part in action],
     }
 
 
@@ -79,7 +86,7 @@ def _command(role: Role, part: Component) -> dict[str, Any]:
     return about | {"commands": commands, "choices_in_si": values.tolist()}
 
 
-def default_safety(action: list[dict[str, Any]], shape: ActionShape) -> dict[str, Any]:
+def default_safety(action: list[dict[str, Any]]) -> dict[str, Any]:
     """Return limits and a safe action: velocities stop, everything else stays where it is.
 
     A choice stops where one of its commands is all 0. Of actions that nobody described, numbers are 0 and choices stay.
@@ -96,7 +103,6 @@ def default_safety(action: list[dict[str, Any]], shape: ActionShape) -> dict[str
         else:
             still = [index for index, values in enumerate(part.get("choices_in_si", ())) if not np.any(values)]
             safe.append(still[0] if still else None)
-    assert len(low) == shape.continuous
     return {
         "action_low": low,
         "action_high": high,
@@ -133,15 +139,3 @@ def made_now() -> dict[str, Any]:
 def sha256_of(text: str) -> str:
     """Return the SHA-256 of a text in hexadecimal."""
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def base_card(behavior: str, parts: Mapping[str, Any], interface: dict[str, Any], shape: ActionShape) -> dict[str, Any]:
-    """Return the part of a card that the runtime reads."""
-    safety = default_safety(interface["action"], shape)
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "behavior": behavior,
-        "network": dict(parts),
-        **interface,
-        "safety": safety,
-    }

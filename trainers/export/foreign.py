@@ -27,7 +27,7 @@ from trainers.choices import best, masked
 from trainers.edge.bundle import sha256
 from trainers.errors import UserError
 from trainers.export import card as cards
-from trainers.export.bundle import Export, Options, Trained, network_inputs, write_bundle
+from trainers.export.bundle import Export, Options, Trained, write_bundle
 from trainers.networks import ACTIVATIONS, Encoder
 from trainers.settings import NetworkSettings
 from trainers.yaml_file import Document, read_yaml, validate
@@ -147,13 +147,10 @@ def export_foreign(path: Path, output: Path | None, options: Options) -> Export:
     weights = path.parent / settings.weights
     actor = make_actor(settings, _load(weights, document), weights, document)
     try:
-        interface = cards.described(settings.task, settings.behavior, actor.obs_size, actor.shape)
+        card = cards.base_card(settings.behavior, actor, settings.task)
     except ValueError as error:
         raise document.error(("task",), str(error)) from None
-    _check_sizes(interface, actor, document)
-    card = cards.base_card(
-        settings.behavior, cards.network_part(network_inputs(actor), actor.shape), interface, actor.shape
-    )
+    _check_sizes(card, actor, document)
     made = cards.made_now() | {"library": settings.library, "weights": weights.name}
     card |= {"success_measured": None, "provenance": made | {"weights_sha256": sha256(weights)}}
     target = output or path.with_suffix("")
@@ -253,12 +250,12 @@ def _standardizer(
     return []
 
 
-def _check_sizes(interface: Mapping[str, Any], actor: Actor, document: Document) -> None:
+def _check_sizes(card: Mapping[str, Any], actor: Actor, document: Document) -> None:
     """Refuse a network that is not the task's."""
-    described = sum(part["size"] for part in interface["observation"])
+    described = sum(part["size"] for part in card["observation"])
     if described != actor.obs_size:
         raise document.error(("task",), f"its observation has {described} numbers, the network reads {actor.obs_size}")
     if actor.shape.continuous:
-        commands = sum(part["size"] for part in interface["action"])
+        commands = sum(part["size"] for part in card["action"])
         if commands != actor.shape.continuous:
             raise document.error(("task",), f"its action has {commands} numbers, the network {actor.shape.continuous}")

@@ -87,7 +87,8 @@ def _check_operator(node: NodeProto, constants: dict[str, Array]) -> None:
         "select_last_index": bool(entries.get("select_last_index", 0)),
         "to": node.op_type == "Cast" and entries["to"] not in TYPES,
         "indices": node.op_type == "Gather" and node.input[1] not in constants,
-        "B": node.op_type in ("Gemm", "MatMul") and node.input[1] not in constants,
+        "shape": node.op_type in ("Expand", "Reshape") and node.input[1] not in constants,
+        "B": node.op_type == "Gemm" and node.input[1] not in constants,
         "initial_h": node.op_type == "LSTM" and (len(node.input) != 7 or "" in node.input[5:]),
     }
     wrong = [name for name, is_wrong in refused.items() if is_wrong]

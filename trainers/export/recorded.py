@@ -1,15 +1,16 @@
 """What policies have seen in their environment, kept for the parity of exports."""
 
 from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
 
-from trainers.evaluate import Policy
 from trainers.export.parity import SAMPLES
 from trainers.files import write_atomically
+from trainers.policy import Policy
 
 Array = np.ndarray
 NAME = "observations.npz"
@@ -27,17 +28,17 @@ class Recorder:
         self._batches: deque[Array] = deque()
         self._kept = 0
 
-    def __call__(self, obs: Array) -> Any:
+    def __call__(self, obs: Array, infos: Mapping[str, Any]) -> Any:
         """Act."""
         self._batches.append(obs.copy())
         self._kept += len(obs)
         while self._kept - len(self._batches[0]) >= SAMPLES:
             self._kept -= len(self._batches.popleft())
-        return self._policy(obs)
+        return self._policy(obs, infos)
 
     @property
     def seen(self) -> Array:
-        """The observations, masks included, (S, D + M)."""
+        """The rows, (S, D + G + M)."""
         return np.concatenate(self._batches)[-SAMPLES:]
 
 

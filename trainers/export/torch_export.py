@@ -1,5 +1,6 @@
 """actor.pt2: the network by torch.export, for programs that have torch."""
 
+import warnings
 from pathlib import Path
 
 import torch
@@ -8,7 +9,7 @@ from torch.export import Dim, ExportedProgram
 
 from trainers.actors import Actor
 from trainers.export.robot_onnx import ROBOT_OUTPUTS
-from trainers.export.unity_onnx import UnityActor, example_inputs, output_names
+from trainers.export.unity_onnx import UnityActor, inputs_of, output_names
 
 
 class RobotActor(nn.Module):
@@ -21,20 +22,23 @@ class RobotActor(nn.Module):
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Return the outputs in the order of `robot_outputs`."""
-        outputs = dict(zip(output_names(self.unity.actor.shape), self.unity(*inputs), strict=True))
+        actor = self.unity.actor
+        outputs = dict(zip(output_names(actor.shape, actor.memory_size), self.unity(*inputs), strict=True))
         return tuple(outputs[name] for name in self.names)
 
 
 def robot_outputs(actor: Actor) -> list[str]:
     """Return the names of what a robot's network gives, in order."""
-    return [name for name in output_names(actor.shape) if name in ROBOT_OUTPUTS]
+    return [name for name in output_names(actor.shape, actor.memory_size) if name in ROBOT_OUTPUTS]
 
 
 def write_torch_export(actor: Actor, path: Path) -> None:
     """Write a program whose batch axis is dynamic."""
-    examples = tuple(example.expand(2, *example.shape[1:]) for example in example_inputs(actor).values())
+    examples = tuple(torch.ones(2, *shape) for shape in inputs_of(actor).values())
     batched = ({0: Dim("batch", min=1)},) * len(examples)
-    program = torch.export.export(RobotActor(actor).eval(), examples, dynamic_shapes=(batched,))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # an LSTM's own bookkeeping looks to torch like state that is lost
+        program = torch.export.export(RobotActor(actor).eval(), examples, dynamic_shapes=(batched,))
     _drop_unused(program)
     torch.export.save(program, path)
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from trainers.observation import observation_of
 from trainers.settings import BehaviorSettings
 from trainers.yaml_file import Document
 from unity_env.agent_rows import AgentRows
@@ -83,8 +84,9 @@ def _fitting(demos: Demonstrations, rows: AgentRows) -> Shown:
         raise DemonstrationError(
             f"{demos.source}: only continuous actions are imitated, {rows.name} has {describe_actions(does)}"
         )
-    (index,) = observed_sensors(recorded).values()
-    return Shown(torch.from_numpy(demos.obs[index]), torch.from_numpy(demos.action.continuous))
+    seen_obs = {name: demos.obs[index] for name, index in observed_sensors(recorded).items()}
+    sensors = dict(zip((sensor.name for sensor in observation_of(rows).sensors), seen_obs.values(), strict=True))
+    return Shown(torch.from_numpy(observation_of(rows).rows(sensors, {})), torch.from_numpy(demos.action.continuous))
 
 
 def _sizes(shapes: list[tuple[int, ...]]) -> str:

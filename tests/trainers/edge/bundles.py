@@ -11,7 +11,7 @@ from trainers.actors import ActionShape, Actor, GaussianActor
 from trainers.choices import CategoricalActor, HybridActor
 from trainers.edge.bundle import HASHES, sha256
 from trainers.export import card as cards
-from trainers.export.bundle import Export, Options, Trained, network_inputs, write_bundle
+from trainers.export.bundle import Export, Options, Trained, write_bundle
 from trainers.settings import NetworkSettings
 
 ACTORS: dict[str, type[Actor]] = {
@@ -43,8 +43,7 @@ def make_bundle(folder: Path, kind: str = "continuous", actor: Actor | None = No
     """Export an actor of a kind to folder/actor, as a trained one of its task."""
     actor = actor or make_actor(kind)
     task, behavior = TASKS.get(kind, (None, "Walker"))
-    interface = cards.described(task, behavior, actor.obs_size, actor.shape)
-    card = cards.base_card(behavior, cards.network_part(network_inputs(actor), actor.shape), interface, actor.shape)
+    card = cards.base_card(behavior, actor, task)
     card |= {"success_measured": None, "provenance": cards.made_now()}
     trained = Trained(actor, card, folder / "best.pt")
     return write_bundle(trained, folder / "actor", folder / f"{behavior}.onnx", Options(**options))

@@ -77,7 +77,7 @@ def named(runner: ActorRunner, obs: np.ndarray) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("kind", sorted(SHAPES))
 def test_acting_allocates_no_arrays(tmp_path: Path, kind: str) -> None:
     """A layer of 1,024 units is 4 KiB; what Python and numpy need in passing is less."""
-    folder = make_bundle(tmp_path, kind, make_actor(kind, hidden_units=1024), formats=("numpy",)).folder
+    folder = make_bundle(tmp_path, kind, make_actor(kind, hidden_units=1024, num_layers=1), formats=("numpy",)).folder
     runner = runner_of(folder, **({"rate_limit_per_s": 5.0} if SHAPES[kind].continuous else {}))
     obs = np.concatenate((observation(kind), np.ones(SHAPES[kind].choices, np.float32)))
     tracemalloc.start()

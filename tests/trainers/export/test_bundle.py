@@ -12,15 +12,18 @@ import torch
 from tests.helpers import NAME, assert_refused, cli, files_below, train_tiny
 from tests.trainers.edge.bundles import SHAPES, make_actor, make_bundle, observation
 from trainers.actors import ActionShape, Actor, SquashedGaussianActor, TanhActor
+from trainers.choices import make_stochastic_actor
 from trainers.edge import ActorRunner
 from trainers.edge.bundle import verify
 from trainers.edge.operators import OPERATORS
 from trainers.errors import RunError
+from trainers.export.bundle import FORMATS
 from trainers.export.engine import unsupported
 from trainers.export.parity import TOLERANCES, drawn_samples, largest_difference, numpy_runtime
 from trainers.export.quantize import int8, quantized
+from trainers.observation import Observation, Sensor
 from trainers.q_network import QNetwork
-from trainers.settings import NetworkSettings
+from trainers.settings import MemorySettings, NetworkSettings
 
 NETWORKS = {"onnx": "actor.onnx", "numpy": "actor.npz", "pt2": "actor.pt2"}
 
@@ -90,8 +93,9 @@ def test_a_run_whose_recording_is_lost_is_recorded_again(finished: Path) -> None
 @pytest.mark.parametrize("kind", sorted(SHAPES))
 @pytest.mark.parametrize("bits", [None, "fp16", "int8"])
 def test_every_kind_of_action_in_every_format_and_size(tmp_path: Path, kind: str, bits: Any) -> None:
-    export = make_bundle(tmp_path, kind, quantization=bits)
-    assert set(export.differences) == {"onnx", "numpy", "pt2", "unity"}
+    formats = ("onnx", "numpy", "unity") if bits else FORMATS
+    export = make_bundle(tmp_path, kind, quantization=bits, formats=formats)
+    assert set(export.differences) == set(formats)
     assert export.differences["unity"] <= 1e-5, "Unity's network keeps its bits"
     assert max(export.differences.values()) <= TOLERANCES[bits]
     runner = [ActorRunner(export.folder, backend, rate_hz=25.0).act(observation(kind)) for backend in ("numpy", "onnx")]
@@ -103,7 +107,7 @@ def test_actors_of_every_trainer(tmp_path: Path, make: type[Actor]) -> None:
     torch.manual_seed(0)
     shape = ActionShape(0, (3, 4)) if make is QNetwork else ActionShape(3)
     actor = make(5, shape, NetworkSettings(normalize=True, hidden_units=16, dueling=True)).eval()
-    export = make_bundle(tmp_path, "hybrid", actor)
+    export = make_bundle(tmp_path, "hybrid", actor, formats=("onnx", "numpy", "unity"))
     assert max(export.differences.values()) <= 1e-5
 
 
@@ -209,3 +213,49 @@ def test_a_failure_half_way_leaves_the_folder_clean(tmp_path: Path, monkeypatch:
     with pytest.raises(RunError, match="No space left on device"):
         make_bundle(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+SENSORS = {
+    "image": (Sensor("camera", (3, 24, 24)),),
+    "several": (Sensor("camera", (1, 20, 20)), Sensor("lidar", (24,)), Sensor("pose", (3,))),
+    "buffer": (Sensor("obstacles", (5, 4)), Sensor("pose", (3,))),
+}
+
+
+@pytest.mark.parametrize("memory", [None, MemorySettings(memory_size=8, sequence_length=4)], ids=["", "memory"])
+@pytest.mark.parametrize("seen", sorted(SENSORS))
+def test_images_several_sensors_buffers_and_memories(tmp_path: Path, seen: str, memory: MemorySettings | None) -> None:
+    """Step after step, the robot's runtime does and remembers what the trained policy does."""
+    torch.manual_seed(0)
+    settings = NetworkSettings(normalize=seen == "several", hidden_units=16, num_layers=1, memory=memory)
+    actor = make_stochastic_actor(Observation(SENSORS[seen], signals=2), ActionShape(2, (3,)), settings).eval()
+    formats = FORMATS if memory and seen == "several" else ("onnx", "numpy", "unity")
+    export = make_bundle(tmp_path, "hybrid", actor, formats=formats)
+    assert set(export.differences) == set(formats)
+    assert max(export.differences.values()) <= 1e-5
+    assert unsupported(export.folder / "actor.onnx") == []
+    runner, remembered = ActorRunner(export.folder, rate_hz=25.0), torch.zeros(1, actor.memory_size)
+    assert [part.name for part in runner.bundle.observation] == [sensor.name for sensor in SENSORS[seen]]
+    rng = np.random.default_rng(0)
+    for _ in range(10):
+        obs = rng.random(actor.obs_size, dtype=np.float32)
+        with torch.no_grad():
+            rows = torch.from_numpy(np.concatenate((obs, np.ones(3, np.float32))))[None]
+            inputs, remembered = actor.step(rows, remembered)
+            expected = actor.action(inputs)[0].numpy()
+        np.testing.assert_allclose(runner.act(obs), expected, atol=1e-5)
+    runner.reset()
+    first = runner.act(obs).copy()
+    again = ActorRunner(export.folder, rate_hz=25.0).act(obs)
+    np.testing.assert_array_equal(first, again, "a reset forgets")
+
+
+@pytest.mark.parametrize("bits", ["fp16", "int8"])
+def test_memories_and_images_in_fewer_bits(tmp_path: Path, bits: Any) -> None:
+    torch.manual_seed(0)
+    memory = MemorySettings(memory_size=8, sequence_length=4)
+    settings = NetworkSettings(normalize=True, hidden_units=16, num_layers=1, memory=memory)
+    actor = make_stochastic_actor(Observation(SENSORS["several"]), ActionShape(2), settings).eval()
+    export = make_bundle(tmp_path, "hybrid", actor, quantization=bits, formats=("onnx", "numpy"))
+    assert max(export.differences.values()) <= TOLERANCES[bits]
+    assert export.differences["numpy"] == pytest.approx(export.differences["onnx"], abs=2e-5)

@@ -156,7 +156,7 @@ def network_of(*nodes: onnx.NodeProto) -> onnx.ModelProto:
             "unsupported operator Erf, node odd; --format onnx",
         ),
         ([helper.make_node("CumSum", ["obs_0", "axis"], ["out"])], "unsupported operator CumSum, node out"),
-        ([helper.make_node("MatMul", ["obs_0", "square"], ["out"])], "unsupported B of operator MatMul"),
+        ([helper.make_node("Gemm", ["obs_0", "square"], ["out"])], "unsupported B of operator Gemm"),
         (
             [helper.make_node("ArgMax", ["obs_0"], ["best"], axis=1, select_last_index=1)],
             "select_last_index of operator ArgMax",
@@ -167,7 +167,7 @@ def test_what_the_runtime_cannot_do_is_one_line(tmp_path: Path, nodes: list[onnx
     model = network_of(*nodes)
     if nodes[0].op_type == "CumSum":
         model.graph.initializer.append(helper.make_tensor("axis", TensorProto.INT64, [], [1]))
-    if nodes[0].op_type == "MatMul":
+    if nodes[0].op_type == "Gemm":
         model.graph.input.append(helper.make_tensor_value_info("square", TensorProto.FLOAT, [4, 4]))
     if nodes[0].op_type == "ArgMax":
         model.graph.node.append(helper.make_node("Cast", ["best"], ["out"], to=TensorProto.FLOAT))
