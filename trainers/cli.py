@@ -7,12 +7,14 @@ import sys
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import Annotated, Any, Literal, TextIO
 
 import typer
 from rich.console import Console
 from rich.table import Column, Table
+from rich.text import Text
 
+from trainers.edge.errors import EdgeError
 from trainers.errors import RunError, UserError
 from trainers.rewards_cli import app as rewards_app
 from trainers.unity_cli import VERIFY_STEPS, VERIFY_TIMEOUT_S, verify_player
@@ -89,15 +91,29 @@ def train(
 
 @app.command("eval")
 def evaluate(
-    run: Run,
+    run: Annotated[
+        Path | None, typer.Argument(help="A run's folder, or its id below --results-dir; may be left out with --actor.")
+    ] = None,
     results_dir: ResultsDir = None,
     episodes: Annotated[int, typer.Option(min=1, help="How many.")] = 200,
     seed: Annotated[int, typer.Option(min=0, help="Of the episodes.")] = 2_000_000,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     video: Annotated[Path | None, typer.Option(help="Also film some of the episodes to this MP4 file.")] = None,
     video_episodes: Annotated[int, typer.Option(min=1, help="How many to film.")] = 4,
+    actor: Annotated[
+        list[Path] | None,
+        typer.Option(help="Let this exported actor act, through the robot's runtime; one a behavior."),
+    ] = None,
+    transport: Annotated[
+        Literal["direct", "udp"], typer.Option(help="How the runtime is reached; udp: in a process of its own.")
+    ] = "direct",
 ) -> None:
-    """Measure a run's best policy on held-out episodes."""
+    """Measure a run's best policy, or an exported actor, on held-out episodes."""
+    if actor:
+        _drive(actor, None if run is None else _run_folder(run, results_dir), episodes, seed, transport, as_json)
+        return
+    if run is None:
+        raise UserError("name a run to measure, or an exported --actor")
     from trainers.inspect_run import evaluate_run  # noqa: PLC0415
 
     folder = _run_folder(run, results_dir)
@@ -107,8 +123,7 @@ def evaluate(
         check_video(video)
     results = evaluate_run(folder, episodes, seed)
     if as_json:
-        measured = {name: result.summary() | {"intervals": result.intervals()} for name, result in results.items()}
-        print(json.dumps({"episodes": _episodes_of(results), "seed": seed, "behaviors": measured}))
+        _print_json(results, seed)
     else:
         _print_evaluations(Console(highlight=False), results, f"seed {seed}")
     if video is not None:
@@ -116,11 +131,42 @@ def evaluate(
 
 
 @app.command()
-def export(run: Run, results_dir: ResultsDir = None) -> None:
-    """Export a run's best policy as actor.onnx and actor.json, checked against the trained network."""
-    from trainers.inspect_run import export_run  # noqa: PLC0415
+def export(
+    run: Annotated[
+        Path | None, typer.Argument(help="A run's folder or id; or a YAML file that describes another library's actor.")
+    ] = None,
+    results_dir: ResultsDir = None,
+    behavior: Annotated[str | None, typer.Option(help="Whose, where the run has several; all by default.")] = None,
+    formats: Annotated[
+        Literal["unity", "onnx", "pt2", "numpy", "all"], typer.Option("--format", help="Which networks.")
+    ] = "all",
+    quantize: Annotated[
+        Literal["int8", "fp16"] | None, typer.Option(help="Store the robot's matrices in fewer bits.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder for another library's actor.")] = None,
+    check: Annotated[Path | None, typer.Option(help="Judge an ONNX file by Unity's rules, and export nothing.")] = None,
+) -> None:
+    """Export a run's best policy for Unity and for the robot, checked against the trained network."""
+    if check is not None:
+        _check_for_unity(check)
+        return
+    from trainers.export.bundle import FORMATS, Options  # noqa: PLC0415
 
-    _print_exports(Console(highlight=False), export_run(_run_folder(run, results_dir)))
+    if run is None:
+        raise UserError("name a run to export, or --check a file")
+    wanted = FORMATS if formats == "all" else (formats,)
+    options = Options(wanted, quantize)
+    if run.suffix in (".yaml", ".yml"):
+        from trainers.export.foreign import export_foreign  # noqa: PLC0415
+
+        exports = {run.stem: export_foreign(run, output, options)}
+    else:
+        from trainers.inspect_run import export_run  # noqa: PLC0415
+
+        if output is not None:
+            raise UserError("--output: a run's actor goes into the run's own folder; leave it out")
+        exports = export_run(_run_folder(run, results_dir), behavior, options)
+    _print_exports(Console(highlight=False), exports)
 
 
 @app.command()
@@ -252,6 +298,29 @@ def player(context: typer.Context) -> None:
     raise typer.Exit(play(context.args))
 
 
+def _drive(
+    actors: list[Path], run: Path | None, episodes: int, seed: int, transport: Literal["direct", "udp"], as_json: bool
+) -> None:
+    from trainers.drive import drive  # noqa: PLC0415
+
+    driven = drive(actors, run, episodes, seed, transport)
+    if as_json:
+        _print_json(driven.evaluations, seed, transport=transport, latencies_us=driven.latencies)
+        return
+    console = Console(highlight=False)
+    _print_evaluations(console, driven.evaluations, f"seed {seed}, through the edge runtime ({transport})")
+    table = Table("microseconds", *(Column(name, justify="right") for name in ("p50", "p95", "p99", "max")))
+    for name, latencies in driven.latencies.items():
+        for what, found in latencies.items():
+            table.add_row(f"{name}: {what}", *(f"{value:.0f}" for value in found.values()))
+    console.print(table)
+
+
+def _print_json(results: Mapping[str, Any], seed: int, **more: Any) -> None:
+    measured = {name: result.summary() | {"intervals": result.intervals()} for name, result in results.items()}
+    print(json.dumps({"episodes": _episodes_of(results), "seed": seed, "behaviors": measured, **more}))
+
+
 def _film(run: Path, path: Path, episodes: int, seed: int, out: TextIO) -> None:
     from trainers.stage import open_stage  # noqa: PLC0415
     from trainers.video import record  # noqa: PLC0415
@@ -324,9 +393,25 @@ def _episodes_of(results: Mapping[str, Any]) -> int:
 
 def _print_exports(console: Console, exports: Mapping[str, Any]) -> None:
     for export in exports.values():
-        difference = f"largest difference to torch {export.difference:.1e}"
-        console.print(f"actor     {export.folder}  ({difference})", soft_wrap=True, markup=False)
-        console.print(f"unity     {export.unity_onnx}", soft_wrap=True, markup=False)
+        console.print(f"actor     {export.folder}", soft_wrap=True, markup=False)
+        console.print(f"          {export.parity}", soft_wrap=True, markup=False)
+        if export.unity_onnx is not None:
+            console.print(f"unity     {export.unity_onnx}", soft_wrap=True, markup=False)
+
+
+def _check_for_unity(path: Path) -> None:
+    from trainers.export.unity_check import check_unity_onnx  # noqa: PLC0415
+
+    verdicts = check_unity_onnx(path)
+    table = Table("", "rule", "found")
+    for verdict in verdicts:
+        table.add_row("[green]pass[/]" if verdict.passed else "[red]FAIL[/]", Text(verdict.rule), Text(verdict.found))
+    console = Console(highlight=False)
+    console.print(table)
+    failed = sum(not verdict.passed for verdict in verdicts)
+    console.print(f"{path}: {len(verdicts) - failed} of {len(verdicts)} rules hold", soft_wrap=True, markup=False)
+    if failed:
+        raise typer.Exit(1)
 
 
 def main() -> None:
@@ -338,7 +423,7 @@ def main() -> None:
     sys.path.append("")  # modules that the YAML names may lie in the folder from which robotrl is called
     try:
         app()
-    except (UserError, RunError) as error:
+    except (UserError, RunError, EdgeError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     except ValueError as error:

@@ -4,17 +4,23 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from trainers.checkpoint import load_checkpoint
 from trainers.config import load_settings
+from trainers.errors import UserError
 from trainers.evaluate import Evaluation, evaluate_world
-from trainers.export.bundle import Export, best_checkpoint, export_actor
+from trainers.export.bundle import Export, Options, best_checkpoint, export_actor
+from trainers.export.recorded import Recorder, load_recorded, save_recorded
 from trainers.policy import Policy
 from trainers.resume import check_networks
 from trainers.run_folder import RunFolder
 from trainers.settings import RunSettings
 from trainers.train import make_algorithm
-from trainers.world import World, make_world, run_errors
+from trainers.world import EVALUATION_ROWS, World, make_world, run_errors
 from trainers.yaml_file import Document
+
+Array = np.ndarray
 
 
 def evaluate_run(root: Path, episodes: int, seed: int) -> dict[str, Evaluation]:
@@ -44,17 +50,40 @@ def best_policies(folder: RunFolder, settings: RunSettings, document: Document, 
     return policies
 
 
-def export_run(root: Path) -> dict[str, Export]:
+def export_run(root: Path, behavior: str | None = None, options: Options | None = None) -> dict[str, Export]:
     """Export the best policies of a run; behavior -> its export.
 
+    Args:
+        root: the run's folder.
+        behavior: which one; all by default.
+        options: what to export.
+
     Raises:
-        UserError: the run has no readable checkpoint.
+        UserError: the run has no readable checkpoint, or no such behavior.
         RunError: the export failed; what was exported before is untouched.
     """
     folder, settings, document = _open(root)
+    if behavior is not None and behavior not in settings.behaviors:
+        raise UserError(f"--behavior: {behavior}; {root} has trained {', '.join(settings.behaviors)}")
     for name in settings.behaviors:
         _best_state(folder, settings, document, name)
-    return {name: export_actor(folder, name, settings) for name in settings.behaviors}
+    recorded = _recorded(folder, settings, document)
+    names = settings.behaviors if behavior is None else [behavior]
+    return {name: export_actor(folder, name, settings, None, recorded.get(name), options) for name in names}
+
+
+def _recorded(folder: RunFolder, settings: RunSettings, document: Document) -> dict[str, Array]:
+    """Return what the policies of a run have seen: in its evaluation, or else in the embedded simulation, now."""
+    known = {name: load_recorded(folder.behavior(name)) for name in settings.behaviors}
+    found = {name: seen for name, seen in known.items() if seen is not None}
+    if len(found) == len(known) or settings.env_settings.sim_task is None:
+        return found
+    with run_errors(settings, document), closing(make_world(settings, document, evaluation=True)) as world:
+        recorders = {name: Recorder(of) for name, of in best_policies(folder, settings, document, world).items()}
+        evaluate_world(world, recorders, EVALUATION_ROWS, settings.evaluation.seed)
+    for name, recorder in recorders.items():
+        save_recorded(folder.behavior(name), recorder.seen)
+    return {name: recorder.seen for name, recorder in recorders.items()}
 
 
 def _best_state(folder: RunFolder, settings: RunSettings, document: Document, name: str) -> dict[str, Any]:

@@ -19,12 +19,14 @@ from trainers.curriculum import Curricula, check_parameters
 from trainers.display import Display
 from trainers.evaluate import Evaluation, evaluate_world
 from trainers.export.bundle import Export, best_checkpoint, export_actor
+from trainers.export.recorded import Recorder, save_recorded
 from trainers.files import write_text
 from trainers.heads import heads_of
 from trainers.hindsight import make_hindsight
 from trainers.imitation.demonstrations import load_shown
 from trainers.loop import Evaluate, TrainingLoop
 from trainers.observation import Observation, observation_of
+from trainers.policy import Policy
 from trainers.resume import changed_settings, initial_checkpoint, initialize, load_resumed, restore
 from trainers.run_folder import RunFolder
 from trainers.settings import BehaviorSettings, RunSettings, without_effect
@@ -72,7 +74,8 @@ def train(settings: RunSettings, document: Document, display: Display) -> Traine
         _use_hindsight(algorithms, settings, world, document)
         for name, algorithm in algorithms.items():
             algorithm.show(load_shown(settings.behaviors[name], world.rows[name], name, document))
-        evaluate_on = _evaluator(settings, document, algorithms, worlds)
+        recorders = {name: Recorder(algorithm.policy()) for name, algorithm in algorithms.items()}
+        evaluate_on = _evaluator(settings, document, recorders, worlds)
         resumed = load_resumed(folder, settings, document) if chosen.resume else None
         _initialize(algorithms, settings, document)
         changed = changed_settings(folder.configuration, settings) if chosen.resume else []
@@ -104,8 +107,7 @@ def train(settings: RunSettings, document: Document, display: Display) -> Traine
         for name, algorithm in algorithms.items():
             algorithm.load_state_dict(load_checkpoint(best_checkpoint(folder, name))["algorithm"])
         finals = evaluate_on(settings.evaluation.final_episodes, settings.evaluation.final_seed) if evaluate_on else {}
-    exports = {name: export_actor(folder, name, settings, finals.get(name)) for name in names}
-    return Trained(folder, loop.step, finals, exports)
+    return Trained(folder, loop.step, finals, _export(folder, settings, finals, recorders))
 
 
 def make_algorithm(rows: AgentRows, settings: RunSettings, name: str, document: Document) -> Algorithm:
@@ -220,6 +222,19 @@ def _trainer(
     return BehaviorTrainer(name, settings.behaviors[name], algorithm, world.scorers[name], rows, folder, display)
 
 
+def _export(
+    folder: RunFolder, settings: RunSettings, finals: Mapping[str, Evaluation], recorders: Mapping[str, Recorder]
+) -> dict[str, Export]:
+    """Export all behaviors; what their policies have seen in the evaluation stays, for later exports, too."""
+    exports = {}
+    for name, recorder in recorders.items():
+        recorded = recorder.seen if finals else None
+        if recorded is not None:
+            save_recorded(folder.behavior(name), recorded)
+        exports[name] = export_actor(folder, name, settings, finals.get(name), recorded)
+    return exports
+
+
 def _initialize(algorithms: Mapping[str, Algorithm], settings: RunSettings, document: Document) -> None:
     """Let behaviors that name an earlier run's networks start from them."""
     for name, behavior in settings.behaviors.items():
@@ -264,13 +279,12 @@ def _goals_without_effect(rows: AgentRows, behavior: BehaviorSettings) -> list[s
 
 
 def _evaluator(
-    settings: RunSettings, document: Document, algorithms: Mapping[str, Algorithm], worlds: ExitStack
+    settings: RunSettings, document: Document, policies: Mapping[str, Policy], worlds: ExitStack
 ) -> Evaluate | None:
     """Return what runs evaluation episodes, (episodes, seed) -> evaluations; None in the Editor."""
     if settings.env_settings.env_path is None:
         return None
     world = worlds.enter_context(closing(make_world(settings, document, evaluation=True)))
-    policies = {name: algorithm.policy() for name, algorithm in algorithms.items()}
     return lambda episodes, seed: evaluate_world(world, policies, episodes, seed)
 
 

@@ -1,15 +1,12 @@
-"""Checkpoint -> actor: actor.onnx and actor.json in a folder, checked before they appear."""
+"""Checkpoint -> bundle: the networks, actor.json and the robot's runtime in a folder, checked before they appear."""
 
-import hashlib
 import json
-import platform
 import shutil
 import tempfile
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -17,18 +14,56 @@ from trainers.actors import ActionShape, Actor
 from trainers.algorithms import ALGORITHMS
 from trainers.checkpoint import load_checkpoint
 from trainers.config import dump_settings
+from trainers.edge.bundle import HASHES, sha256
+from trainers.edge.check import SAMPLES as SAMPLES_FILE
 from trainers.errors import RunError
 from trainers.evaluate import Evaluation
-from trainers.export.parity import SAMPLES, TOLERANCE, onnx_difference
-from trainers.export.unity_onnx import OPSET, RECURRENT_IN, RECURRENT_OUT, write_unity_onnx
+from trainers.export import card as cards
+from trainers.export.edge_app import NAME as APP
+from trainers.export.edge_app import write_edge_app
+from trainers.export.engine import NAME as ENGINE
+from trainers.export.engine import unsupported, write_engine_script
+from trainers.export.numpy_actor import write_numpy_actor
+from trainers.export.parity import (
+    SAMPLES,
+    TOLERANCES,
+    Array,
+    Runtime,
+    as_samples,
+    drawn_samples,
+    largest,
+    largest_difference,
+    numpy_runtime,
+    onnx_runtime,
+    outputs_of,
+    torch_export_runtime,
+)
+from trainers.export.quantize import Quantization, quantized
+from trainers.export.readme import bundle_readme
+from trainers.export.robot_onnx import OPSET, write_robot_onnx
+from trainers.export.torch_export import write_torch_export
+from trainers.export.unity_onnx import inputs_of, write_unity_onnx
 from trainers.files import write_atomically
 from trainers.observation import Observation
 from trainers.run_folder import RunFolder
 from trainers.settings import RunSettings
-from unity_env.sim.role import Role, find_role
-from unity_env.spaces import Component
 
-SCHEMA_VERSION = 1
+Format = Literal["unity", "onnx", "pt2", "numpy"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+KEPT_BYTES = 200_000  # of recorded observations in a bundle
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is exported.
+
+    Attributes:
+        formats: which networks.
+        quantization: how the robot's networks store their matrices; Unity's stays in float32.
+    """
+
+    formats: Sequence[Format] = FORMATS
+    quantization: Quantization | None = None
 
 
 @dataclass(frozen=True)
@@ -36,59 +71,102 @@ class Export:
     """An exported actor.
 
     Attributes:
-        folder: holds actor.onnx and actor.json.
-        unity_onnx: the copy under ML-Agents' name.
-        difference: largest difference to the torch policy.
+        folder: the bundle.
+        unity_onnx: Unity's network under ML-Agents' name; None where it was not wanted.
+        differences: format -> largest difference to the torch policy.
+        recorded: number of recorded observations among those that were compared.
     """
 
     folder: Path
-    unity_onnx: Path
-    difference: float
+    unity_onnx: Path | None
+    differences: Mapping[str, float]
+    recorded: int
+
+    @property
+    def parity(self) -> str:
+        """What was compared, and how far apart it was, for people."""
+        differences = ", ".join(f"{name} {value:.1e}" for name, value in self.differences.items())
+        seen = f"{SAMPLES:,} random and {self.recorded:,} recorded observations"
+        return f"largest difference to torch over {seen}: {differences}"
 
 
-def export_actor(folder: RunFolder, name: str, settings: RunSettings, measured: Evaluation | None = None) -> Export:
+@dataclass(frozen=True)
+class Trained:
+    """A policy to be exported.
+
+    Attributes:
+        actor: its network.
+        card: actor.json, but for what the export itself adds.
+        source: the file it is from, for messages.
+        configuration: the resolved settings of its run; empty where there are none.
+        recorded: what it has seen, (S, D + G + M); None where nothing was recorded.
+    """
+
+    actor: Actor
+    card: Mapping[str, Any]
+    source: Path
+    configuration: str = ""
+    recorded: Array | None = None
+
+
+def export_actor(
+    folder: RunFolder,
+    name: str,
+    settings: RunSettings,
+    measured: Evaluation | None = None,
+    recorded: Array | None = None,
+    options: Options | None = None,
+) -> Export:
     """Export the best checkpoint of a behavior.
 
     The files are made and checked in a temporary folder and moved into place together; a failed export
     leaves what was there before.
 
+    Args:
+        folder: of the run.
+        name: of the behavior.
+        settings: of the run.
+        measured: evaluation of this policy; without it, what an earlier export of it knew.
+        recorded: what policies have seen in the environment, (S, D + G + M); None compares random observations only.
+        options: what to export; everything by default.
+
     Raises:
         UserError: there is no readable checkpoint.
-        RunError: the exported network differs from the trained one, or the disk refuses.
+        RunError: an exported network differs from the trained one, has an operator that is not supported, or the disk
+            refuses.
     """
     source = best_checkpoint(folder, name)
     state = load_checkpoint(source)
-    actor = _rebuild_actor(state, settings, name)
     target = folder.behavior(name) / "actor"
+    actor = _rebuild_actor(state, settings, name)
+    task = settings.env_settings.sim_task or settings.env_settings.task
+    card = cards.base_card(name, actor, task)
+    card["success_measured"] = _measured(measured, settings, target, state)
+    card["provenance"] = cards.provenance(settings, name, source.name, state["step"])
+    trained = Trained(actor, card, source, dump_settings(settings), recorded)
+    return write_bundle(trained, target, folder.root / f"{name}.onnx", options or Options())
+
+
+def write_bundle(trained: Trained, target: Path, unity_onnx: Path, options: Options) -> Export:
+    """Make a bundle, check it, and put it in the place of what was at `target`.
+
+    Raises:
+        RunError: as `export_actor`.
+    """
     try:
-        with tempfile.TemporaryDirectory(dir=folder.behavior(name), ignore_cleanup_errors=True) as made:
-            onnx_path = Path(made) / "actor.onnx"
-            _write(actor, onnx_path, source)
-            difference = onnx_difference(actor, onnx_path)
-            if not difference <= TOLERANCE:
-                raise RunError(
-                    f"export of {source}: actions differ by {difference:.2e} from the trained policy, "
-                    f"more than {TOLERANCE:.0e}; nothing was exported"
-                )
-            known = _measured(measured, settings, target, state)
-            card = _actor_card(settings, name, state, source, known, difference, actor)
-            card["files"] = {"actor.onnx": _sha256(onnx_path)}
-            (Path(made) / "actor.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-            _replace_folder(Path(made), target)
-            write_atomically(folder.root / f"{name}.onnx", lambda path: shutil.copyfile(target / "actor.onnx", path))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, ignore_cleanup_errors=True) as scratch:
+            made = Path(scratch) / "bundle"
+            made.mkdir()
+            differences = _make_networks(trained, made, Path(scratch), options)
+            _describe(trained, made, differences, options)
+            _replace_folder(made, target)
+            if "unity" in options.formats:
+                write_atomically(unity_onnx, lambda path: shutil.copyfile(Path(scratch) / "unity.onnx", path))
     except OSError as error:
         raise RunError(f"export to {target}: {error.strerror}") from None
-    return Export(target, folder.root / f"{name}.onnx", difference)
-
-
-def _write(actor: Actor, path: Path, source: Path) -> None:
-    try:
-        write_unity_onnx(actor, path)
-    except OSError:
-        raise
-    except Exception as error:  # the exporter and the checker raise many kinds
-        reason = str(error).strip().splitlines()[:1]
-        raise RunError(f"export of {source} failed: {type(error).__name__}: {' '.join(reason)}") from error
+    recorded = 0 if trained.recorded is None else len(trained.recorded)
+    return Export(target, unity_onnx if "unity" in options.formats else None, differences, recorded)
 
 
 def best_checkpoint(folder: RunFolder, name: str) -> Path:
@@ -96,18 +174,97 @@ def best_checkpoint(folder: RunFolder, name: str) -> Path:
     return folder.best(name) if folder.best(name).is_file() else folder.checkpoint(name)
 
 
+def _make_networks(trained: Trained, made: Path, scratch: Path, options: Options) -> dict[str, float]:
+    """Write the networks that are wanted; returns how far each is from the trained policy.
+
+    Raises:
+        RunError: one of them is too far.
+    """
+    kind, actor = options.quantization, trained.actor
+    rounded = quantized(actor, kind)
+    plain, unity = scratch / "plain.onnx", scratch / "unity.onnx"
+    _attempt(trained.source, lambda: write_unity_onnx(rounded, unity))
+    _attempt(trained.source, lambda: write_robot_onnx(unity, plain))
+    runtimes: dict[str, Runtime] = {}
+    if "onnx" in options.formats:
+        _attempt(trained.source, lambda: write_robot_onnx(unity, made / "actor.onnx", kind))
+        runtimes["onnx"] = onnx_runtime(made / "actor.onnx")
+    if "numpy" in options.formats:
+        _attempt(trained.source, lambda: write_numpy_actor(plain, made / "actor.npz", kind))
+        runtimes["numpy"] = numpy_runtime(made / "actor.npz")
+    if "pt2" in options.formats:
+        _attempt(trained.source, lambda: write_torch_export(rounded, made / "actor.pt2"))
+        runtimes["pt2"] = torch_export_runtime(made / "actor.pt2", actor)
+    if "unity" in options.formats:
+        if kind is not None:
+            _attempt(trained.source, lambda: write_unity_onnx(actor, unity))
+        runtimes["unity"] = onnx_runtime(unity)
+    return {name: _checked(trained, name, runtime, kind) for name, runtime in runtimes.items()}
+
+
+def _checked(trained: Trained, name: str, runtime: Runtime, kind: Quantization | None) -> float:
+    tolerance = TOLERANCES[None if name == "unity" else kind]
+    samples = [drawn_samples(trained.actor)]
+    if trained.recorded is not None:
+        samples.append(as_samples(trained.actor, trained.recorded))
+    difference = largest(largest_difference(trained.actor, runtime, part) for part in samples)
+    if not difference <= tolerance:
+        raise RunError(
+            f"export of {trained.source}: {name}: actions differ by {difference:.2e} from the trained policy, "
+            f"more than {tolerance:.0e}; nothing was exported"
+        )
+    return difference
+
+
+def _attempt(source: Path, write: Callable[[], None]) -> None:
+    try:
+        write()
+    except (OSError, RunError):
+        raise
+    except Exception as error:  # the exporters and the checker raise many kinds
+        reason = " ".join(str(error).strip().splitlines()[:1])
+        raise RunError(f"export of {source} failed: {type(error).__name__}: {reason}") from error
+
+
+def _describe(trained: Trained, made: Path, differences: Mapping[str, float], options: Options) -> None:
+    """Write everything but the networks; the hashes last."""
+    actor, kind = trained.actor, options.quantization
+    recorded = trained.recorded if trained.recorded is not None else np.empty((0, 0))
+    card = {
+        **trained.card,
+        "quantization": kind,
+        "onnx_opset": OPSET,
+        "parity": {
+            "samples": SAMPLES,
+            "recorded": len(recorded),
+            "largest_difference": dict(differences),
+            "tolerance": TOLERANCES[kind],
+        },
+    }
+    (made / "actor.json").write_text(json.dumps(card, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    (made / "README.md").write_text(bundle_readme(card), encoding="utf-8")
+    if trained.configuration:
+        (made / "configuration.yaml").write_text(trained.configuration, encoding="utf-8")
+    samples = as_samples(actor, trained.recorded) if trained.recorded is not None else drawn_samples(actor)
+    kept = max(1, min(64, KEPT_BYTES // (4 * (actor.obs_size + actor.shape.choices))))
+    first: dict[str, Any] = {name: part[:kept] for name, part in samples.items()}
+    np.savez(made / SAMPLES_FILE, **first, **outputs_of(actor, first))
+    if "onnx" in options.formats and kind != "int8" and not unsupported(made / "actor.onnx"):
+        write_engine_script(made / ENGINE, inputs_of(actor))
+    write_edge_app(made / APP)
+    names = sorted(path.name for path in made.iterdir())
+    (made / HASHES).write_text("".join(f"{sha256(made / name)}  {name}\n" for name in names), encoding="utf-8")
+
+
 def _rebuild_actor(state: dict[str, Any], settings: RunSettings, name: str) -> Actor:
     behavior = settings.behaviors[name]
     make_actor = ALGORITHMS[behavior.trainer_type].make_actor
+    shape = ActionShape(state["actions"]["continuous"], tuple(state["actions"]["branches"]))
     seen = state.get("observation")  # which checkpoints of earlier versions, of one vector each, lack
     observed = state["obs_size"] if seen is None else Observation.from_state(seen)
-    actor = make_actor(observed, _shape(state), behavior.network_settings)
+    actor = make_actor(observed, shape, behavior.network_settings)
     actor.load_state_dict(state["algorithm"]["actor"])
     return actor.eval()
-
-
-def _shape(state: dict[str, Any]) -> ActionShape:
-    return ActionShape(state["actions"]["continuous"], tuple(state["actions"]["branches"]))
 
 
 def _replace_folder(made: Path, target: Path) -> None:
@@ -139,87 +296,3 @@ def _measured(
     same = earlier.get("provenance", {}).get("steps") == state["step"]
     known: dict[str, Any] | None = earlier.get("success_measured") if same else None
     return known
-
-
-def _actor_card(
-    settings: RunSettings,
-    name: str,
-    state: dict[str, Any],
-    source: Path,
-    measured: dict[str, Any] | None,
-    difference: float,
-    actor: Actor,
-) -> dict[str, Any]:
-    """Describe the actor for whoever runs it: what goes in, what comes out, where it is from."""
-    config = dump_settings(settings)
-    reward = settings.behaviors[name].reward_shaping
-    card: dict[str, Any] = {
-        "schema_version": SCHEMA_VERSION,
-        "behavior": name,
-        "onnx": {"opset": OPSET, **_tensors(actor)},
-    }
-    task_name = settings.env_settings.sim_task or settings.env_settings.task
-    if task_name is not None:
-        card |= _interface(find_role(task_name, name))
-    card["parity"] = {"samples": SAMPLES, "largest_difference": difference, "tolerance": TOLERANCE}
-    card["success_measured"] = measured
-    card["provenance"] = {
-        "run_id": settings.checkpoint_settings.run_id,
-        "checkpoint": source.name,
-        "steps": state["step"],
-        "seed": settings.env_settings.seed,
-        "config_sha256": hashlib.sha256(config.encode()).hexdigest(),
-        "reward_sha256": None if reward is None else hashlib.sha256(reward.model_dump_json().encode()).hexdigest(),
-        "exported_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {
-            "python": platform.python_version(),
-            **{package: version(package) for package in ("unity-robot-rl", "torch", "numpy", "mujoco", "onnx")},
-        },
-    }
-    return card
-
-
-def _tensors(actor: Actor) -> dict[str, Any]:
-    """Name the network's inputs and its deterministic outputs; in `masks`, 1 allows a choice."""
-    shape = actor.shape
-    tensors: dict[str, Any] = {"input": "obs_0", "memory_size": actor.memory_size}
-    if len(actor.observation.sensors) > 1 or not actor.observation.is_vector:
-        tensors["inputs"] = {
-            f"obs_{index}": {"sensor": sensor.name, "kind": sensor.kind, "shape": list(sensor.shape)}
-            for index, sensor in enumerate(actor.observation.sensors)
-        }
-    if actor.memory_size:
-        tensors |= {"memory": RECURRENT_IN, "memory_output": RECURRENT_OUT}
-    if shape.continuous:
-        tensors["output"] = "deterministic_continuous_actions"
-    if shape.branches:
-        tensors |= {"masks": "action_masks", "discrete_output": "deterministic_discrete_actions"}
-        tensors["branches"] = list(shape.branches)
-    return tensors
-
-
-def _interface(role: Role) -> dict[str, Any]:
-    """Return what a robot's program must feed in and what it gets back, in order."""
-    robot = role.robot
-    return {
-        "robot": robot.name,
-        "task": role.task_name,
-        "control_period_s": robot.control.period_s,
-        "observation": [asdict(part) for part in role.sensors["observation"]],
-        "action": [_command(role, part) for part in role.action],
-    }
-
-
-def _command(role: Role, part: Component) -> dict[str, Any]:
-    """Return what an action means: its scale to SI units or, of a choice, the values in SI units to choose from."""
-    robot = role.robot
-    described = robot.action[part.name]
-    about: dict[str, Any] = asdict(part) | {"si_unit": described.si_unit}
-    if described.choices is None or described.commands is None:
-        return about | {"scale_to_si": robot.action_scale(part.name).tolist()}
-    values = np.array(described.choices) * robot.action_scale(described.commands)
-    return about | {"commands": described.commands, "choices_in_si": values.tolist()}
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,5 +1,6 @@
-"""Does the exported network do what the trained one does?"""
+"""Do the exported networks do what the trained one does?"""
 
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -8,86 +9,181 @@ import torch
 from torch import Tensor
 
 from trainers.actors import ActionShape, Actor
-from trainers.export.unity_onnx import MASKS, RECURRENT_IN, RECURRENT_OUT, inputs_of, output_names
+from trainers.edge.networks import NumpyNetwork
+from trainers.export.quantize import Quantization
+from trainers.export.torch_export import RobotActor, robot_outputs
+from trainers.export.unity_onnx import MASKS, RECURRENT_IN, RECURRENT_OUT, inputs_of
 
-TOLERANCE = 1e-5
+Array = np.ndarray
+Samples = Mapping[str, Array]
+Runtime = Callable[[Samples], Mapping[str, Array]]
+
 SAMPLES = 1000
 STEPS = 20  # of a sequence of samples, where something is remembered from one to the next
+TOLERANCE = 1e-5
+TOLERANCES: dict[Quantization | None, float] = {None: TOLERANCE, "fp16": 1e-2, "int8": 1e-1}
+
+
+def onnx_runtime(path: Path) -> Runtime:
+    """Run a file by ONNX Runtime, its deterministic outputs only."""
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    known = {value.name for value in session.get_inputs()}
+    names = [value.name for value in session.get_outputs() if value.name.startswith(("deterministic_", "recurrent_"))]
+
+    def run(samples: Samples) -> Mapping[str, Array]:
+        given = {name: part for name, part in samples.items() if name in known}
+        return dict(zip(names, session.run(names, given), strict=True))
+
+    return run
+
+
+def torch_export_runtime(path: Path, actor: Actor) -> Runtime:
+    """Run a file of torch.export."""
+    module = torch.export.load(path).module()
+
+    def run(samples: Samples) -> Mapping[str, Array]:
+        with torch.no_grad():
+            outputs = module(*(torch.from_numpy(samples[name]) for name in inputs_of(actor)))
+        return {name: out.numpy() for name, out in zip(robot_outputs(actor), outputs, strict=True)}
+
+    return run
+
+
+def numpy_runtime(path: Path) -> Runtime:
+    """Run a file by the robot's runtime, sample by sample."""
+
+    def run(samples: Samples) -> Mapping[str, Array]:
+        inputs = {name: np.zeros((1, *part.shape[1:]), np.float32) for name, part in samples.items()}
+        network = NumpyNetwork(path, inputs)
+        rows: dict[str, list[Array]] = {name: [] for name in network.outputs}
+        for index in range(len(samples["obs_0"])):
+            for name, buffer in inputs.items():
+                buffer[0] = samples[name][index]
+            network()
+            for name, out in network.outputs.items():
+                rows[name].append(out[0].copy())
+        return {name: np.stack(row) for name, row in rows.items()}
+
+    return run
 
 
 @torch.no_grad()
-def onnx_difference(actor: Actor, path: Path, seed: int = 0) -> float:
-    """Return the largest difference of deterministic actions between torch and ONNX Runtime.
+def largest_difference(actor: Actor, runtime: Runtime, samples: Samples) -> float:
+    """Return the largest difference of deterministic actions, and of what is remembered, to the trained policy's.
 
-    Compared on 1,000 observations, drawn at 1, 3 and 10 times the spread that training has seen where the
-    actor knows it, so that the normaliser's clamp is met, too; with random masks, where there are any. Numbers are
-    compared as they are; a choice by how much worse than the best one it is in the torch policy's own scores, so that
-    two choices that are as good as each other do not differ, and one that is forbidden differs by far. With a memory
-    they make 50 sequences, and what both remember is compared, too.
+    Numbers are compared as they are; a choice by how much worse than the best one it is in the policy's own scores, in
+    units of the best one's where that is above 1, so that two choices that are as good as each other do not differ,
+    and one that is forbidden differs by far.
     """
-    rng = np.random.default_rng(seed)
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    steps = STEPS if actor.memory_size else 1
-    rows = SAMPLES // steps
-    memory = torch.zeros(rows, actor.memory_size)
-    exported_memory, difference = memory.unsqueeze(1).numpy(), 0.0
-    names = output_names(actor.shape, actor.memory_size)
-    for _ in range(steps):
-        obs, allowed = _observations(actor, rows, rng), _masks(actor.shape, rows, rng)
-        given = {MASKS: allowed, RECURRENT_IN: exported_memory}
-        for index, sensor in enumerate(actor.observation.split(torch.from_numpy(obs))):
-            given[f"obs_{index}"] = sensor.numpy()
-        outputs = dict(zip(names, session.run(names, {name: given[name] for name in inputs_of(actor)}), strict=True))
-        inputs, memory = actor.step(torch.from_numpy(np.concatenate((obs, allowed), axis=1)), memory)
-        difference = max(difference, _of_actions(actor, inputs, outputs))
-        if actor.memory_size:
-            exported_memory = outputs[RECURRENT_OUT]
-            difference = max(difference, float((torch.from_numpy(exported_memory)[:, 0] - memory).abs().max()))
-    return difference
-
-
-def _of_actions(actor: Actor, inputs: Tensor, outputs: dict[str, np.ndarray]) -> float:
-    """Return how far an exported network's deterministic actions are from the actor's."""
+    found = runtime(samples)
+    rows = [part.reshape(len(part), -1) for name, part in samples.items() if name != RECURRENT_IN]
+    memory = torch.from_numpy(samples.get(RECURRENT_IN, np.zeros((len(rows[0]), 1, 0), np.float32)))[:, 0]
+    seen, memory = actor.step(torch.from_numpy(np.concatenate(rows, axis=1)), memory)
     size = actor.shape.continuous
-    chosen = [value for name, value in outputs.items() if name.startswith("deterministic_")]
-    exported = torch.from_numpy(np.concatenate(chosen, axis=1, dtype=np.float32))
-    differences = [(exported - actor.action(inputs))[:, :size].abs()]
-    for scores, choices in zip(actor.scores(inputs), exported[:, size:].long().T, strict=True):
-        differences.append(scores.amax(dim=1, keepdim=True) - scores.gather(1, choices[:, None]))
+    differences = [torch.zeros(len(seen), 1)]
+    if actor.memory_size:
+        differences.append((torch.from_numpy(found[RECURRENT_OUT])[:, 0] - memory).abs())
+    if size:
+        numbers = torch.from_numpy(found["deterministic_continuous_actions"])
+        differences.append((numbers - actor.action(seen)[:, :size]).abs())
+    if actor.shape.branches:
+        chosen = torch.from_numpy(found["deterministic_discrete_actions"])
+        for scores, choice in zip(actor.scores(seen), chosen.T, strict=True):
+            differences.append(_regret(scores, choice))
     return float(torch.cat(differences, dim=1).max())
 
 
-def _observations(actor: Actor, rows: int, rng: np.random.Generator) -> np.ndarray:
-    """Return observations, (rows, D): vectors as said above, images from 0 to 1, buffers of any number of entities."""
-    vectors = _vectors(actor, rows, rng)
+def _regret(scores: Tensor, choice: Tensor) -> Tensor:
+    best = scores.amax(dim=1, keepdim=True)
+    return (best - scores.gather(1, choice[:, None])) / best.abs().clamp_min(1.0)
+
+
+def onnx_difference(actor: Actor, path: Path) -> float:
+    """Return the largest difference on random observations between the trained policy and ONNX Runtime."""
+    return largest_difference(actor, onnx_runtime(path), drawn_samples(actor))
+
+
+def drawn_samples(actor: Actor, seed: int = 0) -> dict[str, Array]:
+    """Return 1,000 random observations, and masks where there are any, by the names of the network's inputs.
+
+    Vectors are drawn at 1, 3 and 10 times the spread that training has seen where the actor knows it, so that the
+    normaliser's clamp is met, too; images from 0 to 1; buffers with any number of entities.
+    """
+    rng = np.random.default_rng(seed)
+    return as_samples(actor, np.concatenate((_observations(actor, rng), _masks(actor.shape, rng)), axis=1))
+
+
+@torch.no_grad()
+def as_samples(actor: Actor, rows: Array) -> dict[str, Array]:
+    """Return what policies see, (S, D + G + M), by the names of the network's inputs.
+
+    With a memory they make sequences of 20, in which the policy remembers what came before.
+    """
+    size, masks = actor.obs_size, rows.shape[1] - actor.shape.choices
+    seen = torch.from_numpy(np.concatenate((rows[:, :size], rows[:, masks:]), axis=1, dtype=np.float32))
+    samples = {f"obs_{index}": part.numpy() for index, part in enumerate(actor.observation.split(seen))}
+    if actor.shape.branches:
+        samples[MASKS] = seen[:, size:].numpy()
+    if actor.memory_size:
+        samples[RECURRENT_IN] = _memories(actor, seen)
+    return samples
+
+
+def _memories(actor: Actor, seen: Tensor) -> Array:
+    """Return what is remembered before each sample, (S, 1, memory_size)."""
+    rows = -(-len(seen) // STEPS)
+    memory, memories = torch.zeros(rows, actor.memory_size), []
+    for part in seen.split(rows):
+        memories.append(memory[: len(part)])
+        _, memory = actor.step(part, memories[-1])
+    return torch.cat(memories).unsqueeze(1).numpy()
+
+
+def outputs_of(actor: Actor, samples: Samples) -> dict[str, Array]:
+    """Return what the trained policy gives, by the names of a robot's network."""
+    module = RobotActor(actor).eval()
+    with torch.no_grad():
+        outputs = module(*(torch.from_numpy(samples[name]) for name in inputs_of(actor)))
+    return {name: out.numpy() for name, out in zip(module.names, outputs, strict=True)}
+
+
+def largest(differences: Iterable[float]) -> float:
+    """Return the largest, or what is not a number where one is."""
+    values = list(differences)
+    return float(np.max(values)) if values else 0.0
+
+
+def _observations(actor: Actor, rng: np.random.Generator) -> Array:
+    """Return (SAMPLES, D)."""
+    vectors = _vectors(actor, rng)
     parts = []
     for sensor in actor.observation.sensors:
         if sensor.kind == "vector":
             part, vectors = np.split(vectors, [sensor.size], axis=1)
         elif sensor.kind == "image":
-            part = rng.random((rows, sensor.size))
+            part = rng.random((SAMPLES, sensor.size))
         else:
-            there = rng.random((rows, sensor.shape[0], 1)) < rng.random((rows, 1, 1))
-            part = (rng.normal(size=(rows, *sensor.shape)) * there).reshape(rows, -1)
+            there = rng.random((SAMPLES, sensor.shape[0], 1)) < rng.random((SAMPLES, 1, 1))
+            part = (rng.normal(size=(SAMPLES, *sensor.shape)) * there).reshape(SAMPLES, -1)
         parts.append(part)
-    drawn: np.ndarray = np.concatenate(parts, axis=1, dtype=np.float32)
+    drawn: Array = np.concatenate(parts, axis=1, dtype=np.float32)
     return drawn
 
 
-def _vectors(actor: Actor, rows: int, rng: np.random.Generator) -> np.ndarray:
-    """Return the numbers of all vectors, (rows, k)."""
+def _vectors(actor: Actor, rng: np.random.Generator) -> Array:
+    """Return the numbers of all vectors, (SAMPLES, k)."""
     size = sum(sensor.size for sensor in actor.observation.sensors if sensor.kind == "vector")
-    scale = rng.choice([1.0, 3.0, 10.0], size=(rows, 1))
-    obs = rng.normal(size=(rows, size)) * scale
+    scale = rng.choice([1.0, 3.0, 10.0], size=(SAMPLES, 1))
+    obs = rng.normal(size=(SAMPLES, size)) * scale
     normalizer = actor.encoder.normalizer()
     if normalizer is not None:
         obs = obs * normalizer.var.sqrt().cpu().numpy() + normalizer.mean.cpu().numpy()
     return np.asarray(obs)
 
 
-def _masks(shape: ActionShape, rows: int, rng: np.random.Generator) -> np.ndarray:
-    """Return masks, (rows, M), 1 for what is allowed: at least one choice of every branch."""
-    allowed = [rng.random((rows, size)) < 0.7 for size in shape.branches]
+def _masks(shape: ActionShape, rng: np.random.Generator) -> Array:
+    """Return masks, (SAMPLES, M), 1 for what is allowed: at least one choice of every branch."""
+    allowed = [rng.random((SAMPLES, size)) < 0.7 for size in shape.branches]
     for part in allowed:
-        part[np.arange(rows), rng.integers(part.shape[1], size=rows)] = True
-    return np.concatenate([np.empty((rows, 0)), *allowed], axis=1, dtype=np.float32)
+        part[np.arange(SAMPLES), rng.integers(part.shape[1], size=SAMPLES)] = True
+    return np.concatenate([np.empty((SAMPLES, 0)), *allowed], axis=1, dtype=np.float32)

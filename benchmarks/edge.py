@@ -1,0 +1,202 @@
+"""What an action costs: the robot's runtime beside bare numpy, ONNX Runtime, torch and Stable-Baselines3.
+
+All take turns in one process on one core, so that a machine whose speed varies is as unfair to each of them. The actor
+has 27 observations, 2 layers of 128 units and 6 actions; the runtime limits, rate-limits and watches them.
+
+    python benchmarks/edge.py
+
+Stable-Baselines3 is measured where it can be imported: pip install --no-deps stable-baselines3 pandas
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from trainers.actors import ActionShape, Actor, GaussianActor
+from trainers.edge import ActorRunner
+from trainers.export import card as cards
+from trainers.export.bundle import Options, Trained, write_bundle
+from trainers.export.edge_app import NAME as APP
+from trainers.export.foreign import ForeignSettings, make_actor
+from trainers.settings import NetworkSettings
+from trainers.yaml_file import Document
+
+OBS, ACT, UNITS = 27, 6, 128
+CALLS = 200  # of each in its turn
+SAFETY = {"rate_limit_per_s": 10.0}
+Act = Callable[[np.ndarray], object]
+Array = np.ndarray
+
+
+def make_bundle(actor: Actor, folder: Path) -> Path:
+    card = cards.base_card("RobotArm", actor, "arm_reach")
+    card |= {"success_measured": None, "provenance": cards.made_now()}
+    trained = Trained(actor, card, folder / "benchmark")
+    return write_bundle(trained, folder / "actor", folder / "RobotArm.onnx", Options()).folder
+
+
+def our_actor() -> GaussianActor:
+    torch.manual_seed(0)
+    actor = GaussianActor(OBS, ActionShape(ACT), NetworkSettings(normalize=True, hidden_units=UNITS, num_layers=2))
+    actor.mean.weight.data.mul_(30)
+    actor.encoder.update_normalizer(torch.randn(1000, OBS))
+    return actor.eval()
+
+
+def bare_numpy(actor: GaussianActor) -> Act:
+    """The arithmetic alone, as one would write it."""
+    state = {name: value.numpy() for name, value in actor.state_dict().items()}
+    mean, factor = state["encoder.0.mean"], state["encoder.0.inverse_std"]
+    layers = [(state[f"{name}.weight"].T.copy(), state[f"{name}.bias"]) for name in ("encoder.1", "encoder.3", "mean")]
+
+    def act(obs: Array) -> Array:
+        x = np.minimum(np.maximum((obs - mean) * factor, -5.0), 5.0)
+        for weight, bias in layers[:-1]:
+            x = x @ weight + bias
+            x = x / (1.0 + np.exp(-x))
+        weight, bias = layers[-1]
+        return np.minimum(np.maximum(x @ weight + bias, -3.0), 3.0) / 3.0
+
+    return act
+
+
+def bare_onnx(path: Path) -> Act:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    names = ["deterministic_continuous_actions"]
+    return lambda obs: session.run(names, {"obs_0": obs[None]})[0]
+
+
+def bare_torch(actor: Actor) -> Act:
+    def act(obs: Array) -> Array:
+        with torch.inference_mode():
+            return actor.action(torch.from_numpy(obs)[None]).numpy()
+
+    return act
+
+
+def stable_baselines3(folder: Path) -> dict[str, Act]:
+    """`predict` of a policy of that library, and the robot's runtime on the same network, imported."""
+    try:
+        from gymnasium import spaces
+        from stable_baselines3.common.policies import ActorCriticPolicy
+    except ImportError:
+        return {}
+    obs_space, act_space = (
+        spaces.Box(-bound, bound, (size,), np.float32) for bound, size in ((100.0, OBS), (1.0, ACT))
+    )
+    policy: Any = ActorCriticPolicy(obs_space, act_space, lambda _: 1e-3, net_arch=[UNITS, UNITS])
+    settings = ForeignSettings(library="stable_baselines3", weights="policy.pth", behavior="RobotArm")
+    actor = make_actor(settings, policy.state_dict(), Path("policy.pth"), Document("benchmark", {}))
+    runner = ActorRunner(make_bundle(actor.eval(), folder), safety=SAFETY)
+    return {
+        "stable_baselines3 predict": lambda obs: policy.predict(obs, deterministic=True),
+        "numpy runtime, the same network": runner.act,
+    }
+
+
+def measure(contestants: dict[str, Act], rounds: int) -> dict[str, Array]:
+    """Return microseconds of every call, (rounds, CALLS) each; the first round warms up and does not count."""
+    observations = np.random.default_rng(0).normal(size=(CALLS, OBS)).astype(np.float32)
+    took = {name: np.empty((rounds + 1, CALLS)) for name in contestants}
+    for turn in range(rounds + 1):
+        for name, act in contestants.items():
+            for call, obs in enumerate(observations):
+                start = time.perf_counter_ns()
+                act(obs)
+                took[name][turn, call] = time.perf_counter_ns() - start
+    return {name: values[1:] / 1e3 for name, values in took.items()}
+
+
+def cold_starts(bundle: Path, count: int) -> list[float]:
+    """Return seconds from the start of the process to the first action, of so many processes."""
+    line = f"{[0.0] * OBS}\n"
+    command = [sys.executable, str(bundle / APP), "run", str(bundle)]
+    seconds = []
+    for _ in range(count):
+        start = time.perf_counter()
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        ) as of:
+            assert of.stdin is not None
+            assert of.stdout is not None
+            of.stdin.write(line)
+            of.stdin.flush()
+            of.stdout.readline()
+            seconds.append(time.perf_counter() - start)
+            of.stdin.close()
+    return seconds
+
+
+def show(console: Console, took: dict[str, Array]) -> None:
+    table = Table("microseconds", *(f"{part}" for part in ("p50", "p99", "best round's p50", "best round's p99")))
+    for name, values in took.items():
+        quantiles = np.quantile(values, (0.5, 0.99))
+        best = np.quantile(values, (0.5, 0.99), axis=1).min(axis=1)
+        table.add_row(name, *(f"{value:.1f}" for value in (*quantiles, *best)))
+    console.print(table)
+
+
+def figures(took: dict[str, Array], bundle: Path, starts: list[float]) -> list[tuple[str, str, bool]]:
+    """Return what was asked for, what was found, and whether it holds."""
+    p50 = {name: float(np.quantile(values, 0.5)) for name, values in took.items()}
+    own = took["numpy runtime"]
+    tail, size = float(np.quantile(own, 0.99)), sum(path.stat().st_size for path in bundle.iterdir())
+    added = p50["ONNX Runtime through ActorRunner"] / p50["bare ONNX Runtime"] - 1
+    cold = float(np.median(starts))
+    found = [
+        ("numpy runtime p50 <= 15 us", f"{p50['numpy runtime']:.1f} us", p50["numpy runtime"] <= 15),
+        ("numpy runtime p99 <= 60 us", f"{tail:.1f} us", tail <= 60),
+        ("ActorRunner adds <= 15% to ONNX Runtime", f"{added:+.1%}", added <= 0.15),
+        ("bundle <= 1 MB", f"{size / 1e6:.2f} MB", size <= 1_000_000),
+        ("cold start <= 0.3 s", f"{cold:.2f} s, best {min(starts):.2f} s", cold <= 0.3),
+    ]
+    if "stable_baselines3 predict" in p50:
+        ratio = p50["stable_baselines3 predict"] / p50["numpy runtime, the same network"]
+        found.append((">= 25 times as fast as stable_baselines3", f"{ratio:.1f} times", ratio >= 25))
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
+    parser.add_argument("--rounds", type=int, default=50, help=f"of {CALLS} calls each; %(default)s")
+    parser.add_argument("--starts", type=int, default=10, help="processes for the cold start; %(default)s")
+    options = parser.parse_args()
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    torch.set_num_threads(1)
+    console = Console(highlight=False)
+    with tempfile.TemporaryDirectory() as folder:
+        actor = our_actor()
+        bundle = make_bundle(actor, Path(folder) / "ours")
+        contestants = {
+            "bare numpy arithmetic": bare_numpy(actor),
+            "numpy runtime": ActorRunner(bundle, safety=SAFETY).act,
+            "bare ONNX Runtime": bare_onnx(bundle / "actor.onnx"),
+            "ONNX Runtime through ActorRunner": ActorRunner(bundle, "onnx", safety=SAFETY).act,
+            "torch": bare_torch(actor),
+            **stable_baselines3(Path(folder) / "foreign"),
+        }
+        took = measure(contestants, options.rounds)
+        found = figures(took, bundle, cold_starts(bundle, options.starts))
+    show(console, took)
+    if "stable_baselines3 predict" not in took:
+        console.print("stable_baselines3 is not installed: pip install --no-deps stable-baselines3 pandas")
+    for wanted, value, holds in found:
+        console.print(f"{'holds ' if holds else 'MISSED'}  {wanted:<42} {value}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+"""What computes the actor: numpy, or ONNX Runtime with or without TensorRT, for a batch of one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Mapping, Tuple
+
+import numpy as np
+
+from .errors import EdgeError
+from .operators import OPERATORS
+
+Array = np.ndarray
+BACKENDS = ("numpy", "onnx", "tensorrt")
+
+
+class NumpyNetwork:
+    """Runs an actor.npz: constants by name, and `program`, a JSON list of operators in order.
+
+    Args:
+        path: of the file.
+        inputs: name -> array that is read in every call, (1, *shape) float32.
+
+    Attributes:
+        outputs: name -> array that a call fills.
+
+    Raises:
+        EdgeError: the file is no such network, or has an operator that this runtime does not know.
+    """
+
+    def __init__(self, path: Path, inputs: Mapping[str, Array]) -> None:
+        constants, program = read_program(path)
+        missing = [name for name in program["inputs"] if name not in inputs]
+        if missing:
+            raise EdgeError(f"{path}: the network reads {', '.join(missing)}, actor.json does not have it")
+        known: Dict[str, Array] = {**constants, **inputs}
+        calls: List[Callable[[], object]] = []
+        for step in program["steps"]:
+            if step["op"] not in OPERATORS:
+                raise EdgeError(f"{path}: operator {step['op']} is not one of this runtime's; take a newer one")
+            given = [known[name] if name else np.empty(0, np.float32) for name in step["inputs"]]
+            outputs, added = OPERATORS[step["op"]](given, step["attributes"])
+            known.update({name: out for name, out in zip(step["outputs"], outputs) if name})
+            calls += added
+        self.outputs = {name: known[name] for name in program["outputs"]}
+        self._calls = tuple(calls)
+
+    def __call__(self) -> None:
+        """Compute the outputs of what the inputs hold."""
+        for call in self._calls:
+            call()
+
+
+def read_program(path: Path) -> Tuple[Dict[str, Array], Dict[str, Any]]:
+    """Return the constants and the program of an actor.npz.
+
+    Weights that are stored in fewer bits come back as float32: float16 as it is, int8 times `<name>.scale`.
+    """
+    try:
+        with np.load(str(path), allow_pickle=False) as archive:
+            arrays = dict(archive)
+        program = json.loads(arrays.pop("program").tobytes().decode())
+    except Exception as error:  # numpy and zipfile raise many kinds for a damaged file
+        raise EdgeError(f"{path}: not a readable network ({type(error).__name__}: {error})") from None
+    constants = {name: array for name, array in arrays.items() if not name.endswith(".scale")}
+    for name, array in constants.items():
+        if array.dtype == np.float16:
+            constants[name] = array.astype(np.float32)
+        elif array.dtype == np.int8:
+            constants[name] = array.astype(np.float32) * arrays[name + ".scale"]
+    return constants, program
+
+
+class OnnxNetwork:
+    """Runs an actor.onnx by ONNX Runtime, on memory that is bound once.
+
+    Args:
+        path: of the file.
+        inputs: name -> array that is read in every call, (1, *shape) float32.
+        provider: ONNX Runtime's name of what computes.
+
+    Attributes:
+        outputs: name -> array that a call fills.
+
+    Raises:
+        EdgeError: onnxruntime is not installed, cannot read the file, or has no such provider.
+    """
+
+    def __init__(self, path: Path, inputs: Mapping[str, Array], provider: str = "CPUExecutionProvider") -> None:
+        try:
+            import onnxruntime as ort
+        except ImportError:
+            raise EdgeError(
+                "this backend needs onnxruntime: pip install onnxruntime; --backend numpy does not"
+            ) from None
+        if provider not in ort.get_available_providers():
+            raise EdgeError(f"onnxruntime has no {provider} here, only {', '.join(ort.get_available_providers())}")
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1  # small networks only wait for more
+        options.log_severity_level = 3
+        try:
+            self._session = ort.InferenceSession(str(path), options, providers=[provider])
+        except Exception as error:  # onnxruntime has a kind for every reason
+            raise EdgeError(f"{path}: {str(error).splitlines()[0]}") from None
+        if self._session.get_providers()[0] != provider:
+            raise EdgeError(f"{path}: {provider} did not start; onnxruntime would have run on the CPU instead")
+        self._bind(ort, inputs)
+
+    def _bind(self, ort: Any, inputs: Mapping[str, Array]) -> None:
+        self._binding = self._session.io_binding()
+        self._bound: List[Any] = []  # ONNX Runtime's views of the arrays, which must outlive the binding
+        self.outputs: Dict[str, Array] = {}
+        for wanted in self._session.get_inputs():
+            self._bound.append(ort.OrtValue.ortvalue_from_numpy(inputs[wanted.name]))
+            self._binding.bind_ortvalue_input(wanted.name, self._bound[-1])
+        for made in self._session.get_outputs():
+            dtype = np.int64 if made.type == "tensor(int64)" else np.float32
+            out = self.outputs[made.name] = np.zeros([1, *made.shape[1:]], dtype)
+            self._bound.append(ort.OrtValue.ortvalue_from_numpy(out))
+            self._binding.bind_ortvalue_output(made.name, self._bound[-1])
+
+    def __call__(self) -> None:
+        """Compute the outputs of what the inputs hold."""
+        self._session.run_with_iobinding(self._binding)
+
+
+def load_network(backend: str, folder: Path, inputs: Mapping[str, Array]) -> Any:
+    """Load a bundle's network: a callable with `outputs`.
+
+    Args:
+        backend: numpy, onnx, or tensorrt, which is ONNX Runtime with NVIDIA's TensorRT below it.
+        folder: of the bundle.
+        inputs: name -> array that is read in every call.
+
+    Raises:
+        EdgeError: it cannot be loaded.
+    """
+    if backend == "numpy":
+        return NumpyNetwork(folder / "actor.npz", inputs)
+    if backend == "onnx":
+        return OnnxNetwork(folder / "actor.onnx", inputs)
+    if backend == "tensorrt":
+        return OnnxNetwork(folder / "actor.onnx", inputs, "TensorrtExecutionProvider")
+    raise EdgeError(f"backend {backend}: expected one of {', '.join(BACKENDS)}")
