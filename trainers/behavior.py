@@ -18,6 +18,7 @@ from trainers.metrics import Ended, EpisodeLog, MetricsLog
 from trainers.run_folder import RunFolder
 from trainers.settings import BehaviorSettings
 from unity_env.agent_rows import StepResult
+from unity_env.vector_env import SILENT_STEPS
 
 
 class BehaviorTrainer:
@@ -35,6 +36,7 @@ class BehaviorTrainer:
     Attributes:
         step: transitions observed, over all rows.
         finished: whether max_steps are done; the behavior then acts on and learns no more.
+        silent: steps of the scene since an agent has reported.
         lost: what of an earlier run's experience could not be taken over, and why; nothing where all was.
     """
 
@@ -52,6 +54,7 @@ class BehaviorTrainer:
         self.folder, self.display = folder, display
         self.step = 0
         self.finished = False
+        self.silent = 0
         self.lost = ""
         self._scorer = scorer
         self._rows = rows
@@ -88,6 +91,7 @@ class BehaviorTrainer:
         self._requesting = infos["requesting"]
         if self.finished:
             return None
+        self.silent = 0 if infos["valid"].any() else self.silent + 1
         head_rew = head_rewards(self._heads, rew, infos)
         final_obs, valid = infos.get("final_obs"), infos["valid"]
         transition = infos["transition"]
@@ -126,6 +130,11 @@ class BehaviorTrainer:
         self.finished = self.step >= self.settings.max_steps
         self.metrics.add(metrics)
         self.display.progress(self.name, self.step)
+
+    @property
+    def gone(self) -> bool:
+        """Whether no agent has reported for so long that none is expected."""
+        return self.silent >= SILENT_STEPS
 
     def crossed(self, interval: int) -> bool:
         """Whether a multiple of `interval` lies between the last `mark` and now."""

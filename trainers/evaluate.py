@@ -9,7 +9,7 @@ from gymnasium.vector import VectorEnv
 
 from reward_shaping.cost import Cost
 from trainers.errors import RunError
-from trainers.world import World
+from trainers.world import Start, World
 from unity_env.agent_rows import StepResult
 from unity_env.vector_env import SILENT_STEPS
 
@@ -193,17 +193,24 @@ def evaluate(env: VectorEnv[Any, Any, Any], policy: Policy, episodes: int, seed:
 def evaluate_world(world: World, policies: Mapping[str, Policy], episodes: int, seed: int) -> dict[str, Evaluation]:
     """Measure the policies of all behaviors of a scene, which act together; behavior -> its evaluation.
 
+    Behaviors without a policy stand still; those that join the scene late are measured from then on.
+
     Raises:
         RunError: not one episode of a behavior was finished.
     """
-    starts = world.reset(seed)
-    tallies = {
-        name: _Tally(episodes, len(infos["requesting"]), infos, world.scorers[name].reward.costs)
-        for name, (_, infos) in starts.items()
-    }
-    obs = {name: start for name, (start, _) in starts.items()}
+    tallies: dict[str, _Tally] = {}
+    obs: dict[str, Any] = {}
+
+    def admit(starts: Mapping[str, Start]) -> None:
+        for name in [name for name in starts if name in policies]:
+            obs[name], infos = starts[name]
+            costs = world.scorers[name].reward.costs
+            tallies[name] = _Tally(episodes, len(infos["requesting"]), infos, costs)
+
+    admit(world.reset(seed))
     while not all(tally.complete for tally in tallies.values()):
         results = world.step({name: policies[name](obs[name]) for name in tallies})
+        admit(world.newcomers())
         for name, result in results.items():
             obs[name] = result[0]
             tallies[name].add(result)

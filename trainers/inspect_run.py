@@ -12,7 +12,8 @@ from trainers.resume import check_networks
 from trainers.run_folder import RunFolder
 from trainers.settings import RunSettings
 from trainers.train import make_algorithm
-from trainers.world import World, make_world, run_errors
+from trainers.world import World, make_world
+from trainers.world_errors import run_errors
 from trainers.yaml_file import Document
 
 

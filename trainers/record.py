@@ -18,7 +18,8 @@ from trainers.inspect_run import best_policies
 from trainers.run_folder import RunFolder, find_run
 from trainers.settings import RunSettings
 from trainers.stage import open_target, random_policy, scripted_policies
-from trainers.world import EVALUATION_ROWS, World, make_world, run_errors
+from trainers.world import EVALUATION_ROWS, World, make_world
+from trainers.world_errors import run_errors
 from unity_env.agent_rows import AgentRows, StepResult
 from unity_env.sim.baselines import BASELINES
 from unity_env.sim.env import SimEnv

@@ -46,9 +46,9 @@ class RunFolder:
             UserError: the run exists and neither resume nor force is set, resume without a run, or the
                 folder cannot be written.
         """
-        for checkpoint in map(self.checkpoint, behaviors):
-            if resume and not checkpoint.is_file():
-                raise UserError(f"--resume: no {checkpoint}; check --run-id and --results-dir")
+        checkpoints = [self.checkpoint(name) for name in behaviors]
+        if resume and checkpoints and not any(checkpoint.is_file() for checkpoint in checkpoints):
+            raise UserError(f"--resume: no {checkpoints[0]}; check --run-id and --results-dir")
         if not resume and self._has_results():
             if not force:
                 raise UserError(

@@ -298,9 +298,15 @@ def without_effect(behavior: BehaviorSettings) -> list[str]:
 
 
 class RunSettings(Settings):
-    """One YAML file: one run."""
+    """One YAML file: one run.
 
-    behaviors: Annotated[dict[str, BehaviorSettings], Field(min_length=1)]
+    Attributes:
+        default_settings: of behaviors that the file does not name, and below those of the others; null leaves the
+            scene's other behaviors alone.
+    """
+
+    default_settings: BehaviorSettings | None = None
+    behaviors: dict[str, BehaviorSettings] = Field(default={}, validate_default=True)
     env_settings: EnvSettings = EnvSettings()
     engine_settings: EngineSettings = EngineSettings()
     environment_parameters: dict[str, EnvironmentParameter] = Field(default={})
@@ -308,3 +314,18 @@ class RunSettings(Settings):
     torch_settings: TorchSettings = TorchSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     debug: bool = False
+
+    @field_validator("behaviors")
+    @classmethod
+    def _something_is_trained(
+        cls, value: dict[str, BehaviorSettings], info: ValidationInfo
+    ) -> dict[str, BehaviorSettings]:
+        if not value and info.data.get("default_settings") is None:
+            raise ValueError("name a behavior of the scene, or give default_settings for all of them")
+        return value
+
+    def with_behavior(self, name: str) -> Self:
+        """Return these settings, with default_settings for a behavior that they do not name."""
+        if name in self.behaviors:
+            return self
+        return self.model_copy(update={"behaviors": {**self.behaviors, name: self.default_settings}})
