@@ -193,7 +193,7 @@ def evaluate(env: VectorEnv[Any, Any, Any], policy: Policy, episodes: int, seed:
 def evaluate_world(world: World, policies: Mapping[str, Policy], episodes: int, seed: int) -> dict[str, Evaluation]:
     """Measure the policies of all behaviors of a scene, which act together; behavior -> its evaluation.
 
-    Behaviors without a policy stand still; those that join the scene late are measured from then on.
+    Behaviors without a policy stand still; those that join the scene late are waited for, 10,000 steps at most.
 
     Raises:
         RunError: not one episode of a behavior was finished.
@@ -208,7 +208,11 @@ def evaluate_world(world: World, policies: Mapping[str, Policy], episodes: int, 
             tallies[name] = _Tally(episodes, len(infos["requesting"]), infos, costs)
 
     admit(world.reset(seed))
-    while not all(tally.complete for tally in tallies.values()):
+    waited = 0
+    while not all(tally.complete for tally in tallies.values()) or (
+        len(tallies) < len(policies) and waited < SILENT_STEPS
+    ):
+        waited += 1
         results = world.step({name: policies[name](obs[name]) for name in tallies})
         admit(world.newcomers())
         for name, result in results.items():

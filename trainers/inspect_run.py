@@ -24,7 +24,7 @@ def evaluate_run(root: Path, episodes: int, seed: int) -> dict[str, Evaluation]:
         UserError: the run has no readable checkpoint, or its settings no longer fit.
         RunError: a reward term that is not a number.
     """
-    folder, settings, document = _open(root)
+    folder, settings, document = open_run(root)
     with run_errors(settings, document), closing(make_world(settings, document, evaluation=True)) as world:
         return evaluate_world(world, best_policies(folder, settings, document, world), episodes, seed)
 
@@ -51,7 +51,7 @@ def export_run(root: Path) -> dict[str, Export]:
         UserError: the run has no readable checkpoint.
         RunError: the export failed; what was exported before is untouched.
     """
-    folder, settings, document = _open(root)
+    folder, settings, document = open_run(root)
     for name in settings.behaviors:
         _best_state(folder, settings, document, name)
     return {name: export_actor(folder, name, settings) for name in settings.behaviors}
@@ -64,7 +64,9 @@ def _best_state(folder: RunFolder, settings: RunSettings, document: Document, na
     return state
 
 
-def _open(root: Path) -> tuple[RunFolder, RunSettings, Document]:
+def open_run(root: Path) -> tuple[RunFolder, RunSettings, Document]:
+    """Return a run's folder, and its settings with the behaviors that were trained: others may never have appeared."""
     folder = RunFolder(root)
     settings, document = load_settings(folder.configuration)
-    return folder, settings, document
+    trained = {name: of for name, of in settings.behaviors.items() if best_checkpoint(folder, name).is_file()}
+    return folder, settings.model_copy(update={"behaviors": trained or settings.behaviors}), document

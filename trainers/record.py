@@ -11,11 +11,10 @@ import numpy as np
 from reward_shaping import ENV_REWARD_ONLY, Reward, RewardScorer, Transition
 from reward_shaping.recording import Recording
 from reward_shaping.term import FROM_TRANSITION
-from trainers.config import load_settings
 from trainers.errors import UserError
 from trainers.evaluate import Policy
-from trainers.inspect_run import best_policies
-from trainers.run_folder import RunFolder, find_run
+from trainers.inspect_run import best_policies, open_run
+from trainers.run_folder import find_run
 from trainers.settings import RunSettings
 from trainers.stage import open_target, random_policy, scripted_policies
 from trainers.world import EVALUATION_ROWS, World, make_world
@@ -141,10 +140,10 @@ def _policies(policy: str, world: World, seed: int, results_dir: Path | None) ->
     run = find_run(Path(policy), results_dir)
     if run is None:
         raise UserError(f"--policy: {policy} is neither {' nor '.join(POLICIES)}, nor a run")
-    trained, where = load_settings(RunFolder(run).configuration)
+    folder, trained, where = open_run(run)
     if trained.behaviors.keys() != world.rows.keys():
         raise UserError(f"--policy: {policy} has trained {', '.join(trained.behaviors)}, not {', '.join(world.rows)}")
-    return best_policies(RunFolder(run), trained, where, world)
+    return best_policies(folder, trained, where, world)
 
 
 def play_episodes(

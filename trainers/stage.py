@@ -12,7 +12,7 @@ from reward_shaping import RewardError
 from trainers.config import find_config, load_settings
 from trainers.errors import RunError, UserError
 from trainers.evaluate import Policy
-from trainers.inspect_run import best_policies
+from trainers.inspect_run import best_policies, open_run
 from trainers.run_folder import RunFolder, find_run
 from trainers.settings import RunSettings
 from trainers.world import World, make_world
@@ -144,7 +144,8 @@ def open_target(target: str, results_dir: Path | None = None) -> tuple[RunSettin
     """
     run = find_run(Path(target), results_dir)
     if run is not None:
-        return *load_settings(RunFolder(run).configuration), RunFolder(run)
+        folder, settings, document = open_run(run)
+        return settings, document, folder
     if target in all_roles():
         behaviors: dict[str, Any] = {role.behavior: {} for role in roles_of(target)}
         data = {"env_settings": {"env_path": f"sim:{target}"}, "behaviors": behaviors}
