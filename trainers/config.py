@@ -78,12 +78,12 @@ def load_settings(
 def dump_settings(settings: RunSettings) -> str:
     """Return the resolved settings as YAML for `load_settings`.
 
-    All but `force` and `resume` read back unchanged: they were meant for this one command.
+    All but `force`, `resume` and `inference` read back unchanged: they were meant for this one command.
     """
     data = settings.model_dump(mode="json")
     if settings.default_settings is None:
         del data["default_settings"]
-    data["checkpoint_settings"] |= {"force": False, "resume": False}
+    data["checkpoint_settings"] |= dict.fromkeys(("force", "resume", "load_model", "inference"), False)
     return dump_yaml(data)
 
 

@@ -91,7 +91,7 @@ class TrainingLoop:
             trainer.open_log()
         gc.freeze()  # what the imports left behind need not be looked through again, a tenth of a step's time
         try:
-            with self._stop_signals():
+            with stop_signals(self.request_stop):
                 self._run()
         except (KeyboardInterrupt, UnityException, UserError):
             self._checkpoint()  # no player's state could be resumed anyway: what was learned is all there is
@@ -265,21 +265,25 @@ class TrainingLoop:
             self.trainers[name].resume_episodes(states[name], obs, infos)
         return True
 
-    @contextmanager
-    def _stop_signals(self) -> Iterator[None]:
-        """Let Ctrl-C and SIGTERM end the run after the next update; a second one ends it at once."""
 
-        def request(*_: Any) -> None:
-            if self.stop_requested:
-                raise KeyboardInterrupt
-            self.request_stop()
+@contextmanager
+def stop_signals(request: Callable[[], None]) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM ask for an end by `request`; a second one raises KeyboardInterrupt."""
+    asked = False
 
-        before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    def handle(*_: Any) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+        request()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def team_score(results: Mapping[str, Evaluation]) -> tuple[float, float]:

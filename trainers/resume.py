@@ -95,7 +95,8 @@ def check_networks(
     """Refuse a checkpoint whose networks differ: a partly loaded policy is no policy."""
     saved = state["settings"]
     now = behavior.model_dump(mode="json")
-    for key, value in {"trainer_type": saved["trainer_type"], **saved["network_settings"]}.items():
+    shape = {key: value for key, value in saved["network_settings"].items() if key != "deterministic"}
+    for key, value in {"trainer_type": saved["trainer_type"], **shape}.items():
         current = now.get(key) if key == "trainer_type" else now["network_settings"].get(key)
         if current != value:
             at = ("behaviors", name, key) if key == "trainer_type" else ("behaviors", name, "network_settings", key)

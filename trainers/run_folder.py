@@ -86,7 +86,7 @@ class RunFolder:
             raise UserError(f"{self.root}: cannot be written: {_why(error)}") from None
 
     def _has_results(self) -> bool:
-        return self.root.is_dir() and any(child.name != "run_logs" for child in self.root.iterdir())
+        return self.root.is_dir() and any(child.name not in ("run_logs", "inference") for child in self.root.iterdir())
 
     def save(self, behavior: str, state: dict[str, Any], replay: dict[str, Any] | None, step: int, keep: int) -> Path:
         """Write a numbered checkpoint, make it the newest, and drop all but the last `keep`.

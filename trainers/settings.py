@@ -5,7 +5,7 @@ Knobs keep ML-Agents' names here; docstrings give the literature's.
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from reward_shaping.fields import Fraction
 from reward_shaping.settings import RewardSettings
@@ -32,13 +32,7 @@ def _not_yet(value: Any) -> None:
         raise ValueError("not supported by this version; leave the key out")
 
 
-def _not_yet_true(value: bool) -> bool:
-    _not_yet(value)
-    return value
-
-
 NotYet = Annotated[None, BeforeValidator(_not_yet)]
-NotYetTrue = Annotated[bool, AfterValidator(_not_yet_true)]
 
 
 class NetworkSettings(Settings):
@@ -255,16 +249,39 @@ class EvaluationSettings(Settings):
 
 
 class CheckpointSettings(Settings):
-    """Names and modes of a run."""
+    """Names and modes of a run.
+
+    Attributes:
+        run_id: its folder's name.
+        initialize_from: id of a run whose networks it starts from.
+        load_model: ML-Agents' older name of `resume`.
+        resume: go on from the run's newest checkpoint.
+        force: overwrite a run of the same id.
+        train_model: of ML-Agents' older versions: training is the default.
+        inference: let the policies act, and learn nothing.
+        results_dir: where runs are kept.
+    """
 
     run_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "ppo"
     initialize_from: str | None = None
-    load_model: NotYetTrue = False
+    load_model: bool = False
     resume: bool = False
     force: bool = False
-    train_model: NotYetTrue = False
-    inference: NotYetTrue = False
+    train_model: bool = False
+    inference: bool = False
     results_dir: str = "results"
+
+    @model_validator(mode="after")
+    def _no_contradiction(self) -> Self:
+        if self.resume and self.force:
+            raise ValueError("resume goes on with a run, force overwrites it; leave one of them out")
+        return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_load_model(cls, data: Any) -> Any:
+        """Read ML-Agents' older name of resume."""
+        return {**data, "resume": True} if isinstance(data, dict) and data.get("load_model") is True else data
 
 
 class TorchSettings(Settings):
@@ -287,9 +304,11 @@ def without_effect(behavior: BehaviorSettings) -> list[str]:
         if getattr(behavior.hyperparameters, key, None) is not None
     ]
     if behavior.threaded:
-        lines.append("threaded: true has no effect in this version")
+        lines.append("threaded: true has no effect: simulation and updates take turns, so that a run can be repeated")
     if behavior.network_settings.deterministic:
-        lines.append("network_settings.deterministic: true has no effect: training explores, evaluation does not")
+        lines.append(
+            "deterministic has no effect on a training, which explores; evaluation does not, nor need inference"
+        )
     if behavior.network_settings.dueling and behavior.trainer_type != "dqn":
         lines.append(f"network_settings.dueling: true has no effect: {behavior.trainer_type} learns no action values")
     if behavior.reward_signals.extrinsic.strength == 0.0:
@@ -323,6 +342,15 @@ class RunSettings(Settings):
         if not value and info.data.get("default_settings") is None:
             raise ValueError("name a behavior of the scene, or give default_settings for all of them")
         return value
+
+    def deterministic(self) -> Self:
+        """Return these settings with policies that act without randomness, where they do not learn."""
+        networks = {name: of.network_settings for name, of in self.behaviors.items()}
+        chosen = {name: of.model_copy(update={"deterministic": True}) for name, of in networks.items()}
+        behaviors = {
+            name: of.model_copy(update={"network_settings": chosen[name]}) for name, of in self.behaviors.items()
+        }
+        return self.model_copy(update={"behaviors": behaviors})
 
     def with_behavior(self, name: str) -> Self:
         """Return these settings, with default_settings for a behavior that they do not name."""

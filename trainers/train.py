@@ -134,6 +134,8 @@ class Roster:
         write_text(self.folder.configuration, dump_settings(self.settings))
         for line in check_parameters(self.settings, self.document):
             self.display.note(line)
+        if self.settings.checkpoint_settings.train_model:
+            self.display.note("train_model has no effect: training is what is done without inference")
         for name in self.world.rows:
             self._make_trainer(name)
         for name in self.world.missing:
