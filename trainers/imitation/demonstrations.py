@@ -24,7 +24,7 @@ class Shown(NamedTuple):
 
     Attributes:
         obs: what was seen, (M, D).
-        act: what was done, (M, A), in [-1, 1].
+        act: what was done, (M, A): numbers in [-1, 1], then the index of each branch's choice.
     """
 
     obs: Tensor
@@ -65,7 +65,7 @@ def _fitting(demos: Demonstrations, rows: AgentRows) -> Shown:
     """Return what the behavior can learn from.
 
     Raises:
-        DemonstrationError: it sees or decides something else, or decides on choices.
+        DemonstrationError: it sees or decides something else.
     """
     recorded, wanted = demos.spec, rows.spec
     seen, sees = (
@@ -79,12 +79,9 @@ def _fitting(demos: Demonstrations, rows: AgentRows) -> Shown:
         raise DemonstrationError(
             f"{demos.source}: shows {describe_actions(done)}, {rows.name} has {describe_actions(does)}"
         )
-    if does.discrete_size:
-        raise DemonstrationError(
-            f"{demos.source}: only continuous actions are imitated, {rows.name} has {describe_actions(does)}"
-        )
     (index,) = observed_sensors(recorded).values()
-    return Shown(torch.from_numpy(demos.obs[index]), torch.from_numpy(demos.action.continuous))
+    numbers, choices = (torch.from_numpy(part) for part in (demos.action.continuous, demos.action.discrete))
+    return Shown(torch.from_numpy(demos.obs[index]), torch.cat((numbers, choices.float()), dim=-1))
 
 
 def _sizes(shapes: list[tuple[int, ...]]) -> str:
