@@ -96,18 +96,26 @@ def play(
 def record(
     target: Annotated[str, typer.Argument(help="A task, a config or a run.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The .demo file to write.")],
-    policy: Annotated[str, typer.Option(help="scripted, random, or a run whose best policies act.")] = "scripted",
+    policy: Annotated[str, typer.Option(help="scripted, random, keyboard, or a run.")] = "scripted",
     episodes: Annotated[int, typer.Option(min=1, help="How many.")] = 50,
     seed: Annotated[int, typer.Option(min=0, help="Of the episodes.")] = 3_000_000,
     behavior: Annotated[str | None, typer.Option(help="Whose, where the scene has several.")] = None,
+    keyboard: Annotated[bool, typer.Option("--keyboard", help="Drive yourself, by the keys of this terminal.")] = False,
+    speed: Annotated[float, typer.Option(min=0.01, help="With --keyboard: simulated seconds a second.")] = 1.0,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="With --keyboard: of the picture; 0: none.")] = 8080,
     results_dir: ResultsDir = None,
 ) -> None:
     """Record demonstrations, for behavioral_cloning and GAIL here and in ML-Agents."""
+    from trainers.imitation.driving import record_by_keyboard  # noqa: PLC0415
     from trainers.imitation.recorder import record_demonstrations  # noqa: PLC0415
 
     if not output.absolute().parent.is_dir():
         raise UserError(f"{output}: no folder {output.parent}")
-    written = record_demonstrations(target, output, policy, episodes, seed, behavior, results_dir)
+    if keyboard or policy == "keyboard":
+        written = record_by_keyboard(target, output, episodes, seed, behavior, results_dir, speed, port or None)
+        print()
+    else:
+        written = record_demonstrations(target, output, policy, episodes, seed, behavior, results_dir)
     solved = "" if written.solved is None else f", {written.solved:,} solved"
     print(
         f"demos     {output}  ({written.behavior}, {written.episodes:,} episodes{solved}, {written.decisions:,} steps)"

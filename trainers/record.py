@@ -26,6 +26,7 @@ from unity_env.sim.env import SimEnv
 Array = np.ndarray
 T = TypeVar("T")
 POLICIES = ("random", "scripted")
+FELLOWS = ""  # no policy for the behavior that is recorded: a person drives it, its fellows have their controllers
 
 
 class _Tap(Reward):
@@ -132,6 +133,9 @@ def choose_behavior(settings: RunSettings, behavior: str | None) -> str:
 def _policies(policy: str, world: World, seed: int, results_dir: Path | None) -> Mapping[str, Policy]:
     if policy == "random":
         return {name: random_policy(rows, seed + index) for index, (name, rows) in enumerate(world.rows.items())}
+    if policy == FELLOWS:
+        sim = world.scene.env
+        return scripted_policies(sim) if isinstance(sim, SimEnv) and sim.task.name in BASELINES else {}
     if policy == "scripted":
         sim = world.scene.env
         if not isinstance(sim, SimEnv) or sim.task.name not in BASELINES:

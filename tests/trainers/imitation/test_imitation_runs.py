@@ -77,7 +77,6 @@ def test_other_robots_can_be_recorded(tmp_path: Path, target: str, more: list[st
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["arm_reach", "-o", "a.demo", "--policy", "keyboard"], "--policy keyboard: not supported; a person records"),
         (["arm_reach", "-o", "nowhere/a.demo"], "no folder nowhere"),
         (["arm_rech", "-o", "a.demo"], "arm_rech: not a run"),
         (["playroom", "-o", "a.demo"], "--behavior: is missing"),
