@@ -14,7 +14,7 @@ from trainers.evaluate import Evaluation
 from trainers.export.unity_onnx import write_unity_onnx
 from trainers.files import write_atomically
 from trainers.heads import head_rewards, heads_of
-from trainers.metrics import Ended, EpisodeLog, MetricsLog
+from trainers.metrics import Ended, EpisodeLog, MetricsLog, Mirror
 from trainers.run_folder import RunFolder
 from trainers.settings import BehaviorSettings
 from unity_env.agent_rows import StepResult
@@ -37,6 +37,7 @@ class BehaviorTrainer:
         step: transitions observed, over all rows.
         finished: whether max_steps are done; the behavior then acts on and learns no more.
         silent: steps of the scene since an agent has reported.
+        mirror: gets everything that is logged, too.
         lost: what of an earlier run's experience could not be taken over, and why; nothing where all was.
     """
 
@@ -56,6 +57,7 @@ class BehaviorTrainer:
         self.finished = False
         self.silent = 0
         self.lost = ""
+        self.mirror: Mirror | None = None
         self._scorer = scorer
         self._rows = rows
         self._heads = heads_of(settings)
@@ -76,7 +78,7 @@ class BehaviorTrainer:
     def open_log(self) -> None:
         """Open the behavior's log; what it says of later steps than this one is dropped."""
         labels = {"reward_hash": self._scorer.reward.content_hash}
-        self.metrics = MetricsLog(self.folder.behavior(self.name), self.step, labels)
+        self.metrics = MetricsLog(self.folder.behavior(self.name), self.step, labels, self.mirror)
         self.metrics.load_state_dict(self._restored_metrics)
 
     def act(self) -> Any:

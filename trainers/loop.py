@@ -89,6 +89,7 @@ class TrainingLoop:
         """
         for trainer in self.trainers.values():
             trainer.open_log()
+        self._began = time.perf_counter()
         gc.freeze()  # what the imports left behind need not be looked through again, a tenth of a step's time
         try:
             with stop_signals(self.request_stop):
@@ -198,8 +199,11 @@ class TrainingLoop:
             trainer.summarize({**sampled, **self.curricula.summary(), **scene, **self._time_shares()})
 
     def _time_shares(self) -> dict[str, float]:
-        total = sum(self._seconds.values())
-        return {f"time/{part}_share": seconds / total for part, seconds in self._seconds.items()}
+        """Return where the time went; of several processes, all of theirs."""
+        known = sum(self._seconds.values())
+        other = max(0.0, time.perf_counter() - self._began - known)
+        parts = {**self._seconds, "other": other}
+        return {f"time/{part}_share": seconds / (known + other) for part, seconds in parts.items()}
 
     def _evaluate(self) -> None:
         if self.evaluate is None:

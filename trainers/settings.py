@@ -3,7 +3,7 @@
 Knobs keep ML-Agents' names here; docstrings give the literature's.
 """
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
@@ -30,6 +30,19 @@ NonNegativeInt = Annotated[Int, Field(ge=0)]
 def _not_yet(value: Any) -> None:
     if value not in (None, False):
         raise ValueError("not supported by this version; leave the key out")
+
+
+def _no_self_play(value: Any) -> None:
+    if value is not None:
+        raise ValueError("self-play is out of scope here; without this key the agents of all teams act as in the scene")
+
+
+def _no_poca(value: Any) -> Any:
+    if value == "poca":
+        raise ValueError(
+            "poca, which trains groups of agents, is out of scope here; ppo trains each agent by its own reward"
+        )
+    return value
 
 
 NotYet = Annotated[None, BeforeValidator(_not_yet)]
@@ -176,7 +189,9 @@ class BehaviorSettings(Settings):
         per_term_critic: one value head per reward term; the advantages are summed, and each term's share is logged.
     """
 
-    trainer_type: TrainerType = "ppo"
+    chosen_by: ClassVar = {"hyperparameters": ("trainer_type", "ppo", HYPERPARAMETERS)}
+
+    trainer_type: Annotated[TrainerType, BeforeValidator(_no_poca)] = "ppo"
     hyperparameters: Hyperparameters = Field(default={}, validate_default=True)  # those of the trainer
     network_settings: NetworkSettings = NetworkSettings()
     reward_signals: RewardSignals = RewardSignals()
@@ -188,7 +203,7 @@ class BehaviorSettings(Settings):
     summary_freq: PositiveInt = 50_000
     threaded: bool = False
     init_path: str | None = None
-    self_play: NotYet = None
+    self_play: Annotated[None, BeforeValidator(_no_self_play)] = None
     behavioral_cloning: CloningSettings | None = None
     signals: dict[str, SignalSlice] = Field(default={})
     reward_shaping: RewardSettings | None = None
@@ -284,6 +299,20 @@ class CheckpointSettings(Settings):
         return {**data, "resume": True} if isinstance(data, dict) and data.get("load_model") is True else data
 
 
+class WandbSettings(Settings):
+    """Weights & Biases, beside TensorBoard.
+
+    Attributes:
+        project: that the run belongs to.
+        entity: whose project; null takes the user's own.
+        mode: `offline` keeps the files in the run's folder, for `wandb sync`.
+    """
+
+    project: str = "unity-robot-rl"
+    entity: str | None = None
+    mode: Literal["online", "offline", "disabled"] = "online"
+
+
 class TorchSettings(Settings):
     """Where and how torch computes.
 
@@ -322,6 +351,8 @@ class RunSettings(Settings):
     Attributes:
         default_settings: of behaviors that the file does not name, and below those of the others; null leaves the
             scene's other behaviors alone.
+        wandb: log to Weights & Biases, too.
+        debug: log more to standard error.
     """
 
     default_settings: BehaviorSettings | None = None
@@ -332,6 +363,7 @@ class RunSettings(Settings):
     checkpoint_settings: CheckpointSettings = CheckpointSettings()
     torch_settings: TorchSettings = TorchSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+    wandb: WandbSettings | None = None
     debug: bool = False
 
     @field_validator("behaviors")

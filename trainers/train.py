@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from mlagents_envs.base_env import BehaviorSpec, ObservationType
 
 from trainers.a3c.main import AsyncLoop, for_a3c, is_a3c
 from trainers.actors import ActionShape
@@ -27,6 +28,7 @@ from trainers.loop import Evaluate, TrainingLoop
 from trainers.resume import changed_settings, initial_checkpoint, initialize, load_resumed, restore
 from trainers.run_folder import RunFolder
 from trainers.settings import BehaviorSettings, RunSettings, without_effect
+from trainers.wandb_log import WandbLog, import_wandb
 from trainers.world import World, make_world
 from trainers.world_errors import run_errors
 from trainers.yaml_file import Document
@@ -69,7 +71,11 @@ def train(settings: RunSettings, document: Document, display: Display) -> Traine
         roster = Roster(settings, document, world, folder, display, resumed)
         evaluate_on = _evaluator(settings, document, roster, worlds)
         changed = changed_settings(folder.configuration, settings) if chosen.resume else []
+        if settings.wandb is not None:
+            import_wandb()
         folder.prepare(world.rows, keep=chosen.resume)
+        if settings.wandb is not None:
+            roster.wandb = worlds.enter_context(closing(WandbLog(settings, folder.root)))
         roster.open()
         curricula = Curricula(settings.environment_parameters, {name: of.num_rows for name, of in world.rows.items()})
         parts = (world, roster, settings.evaluation, evaluate_on, curricula, folder, display)
@@ -107,6 +113,7 @@ class Roster:
         settings: of the run, with those of behaviors that only default_settings speak of.
         trainers: behavior -> what trains it, as soon as the run's folder is there.
         policies: behavior -> its policy without exploration.
+        wandb: where logs go, too.
     """
 
     def __init__(
@@ -123,6 +130,7 @@ class Roster:
         self.algorithms: dict[str, Algorithm] = {}
         self.trainers: dict[str, BehaviorTrainer] = {}
         self.policies: dict[str, Policy] = {}
+        self.wandb: WandbLog | None = None
         for name in world.rows:
             self._make_learner(name)
 
@@ -162,6 +170,8 @@ class Roster:
         self.settings = self.settings.with_behavior(name)
         rows, behavior = self.world.rows[name], self.settings.behaviors[name]
         algorithm = make_algorithm(rows, self.settings, name, self.document)
+        for line in goal_signals(rows.spec, behavior.network_settings.goal_conditioning_type):
+            self.display.note(f"{name}: {line}")
         hindsight = make_hindsight(self.settings, name, self.world.scorers[name], self.document)
         if hindsight is not None:
             assert isinstance(algorithm, OffPolicy)
@@ -181,6 +191,8 @@ class Roster:
         self.display.reward_table(name, scorer.reward.describe(), scorer.reward.content_hash)
         rows = self.world.rows[name].num_rows
         trainer = BehaviorTrainer(name, behavior, self.algorithms[name], scorer, rows, self.folder, self.display)
+        if self.wandb is not None:
+            trainer.mirror = self.wandb.mirror(name)
         self.trainers[name] = trainer
         return trainer
 
@@ -244,6 +256,16 @@ def _refuse_heads(behavior: BehaviorSettings, name: str, document: Document) -> 
             ("behaviors", name, "reward_signals", signal),
             f"{behavior.trainer_type} has no value head for it; trainers that have: {able}",
         )
+
+
+def goal_signals(spec: BehaviorSpec, conditioning: str) -> list[str]:
+    """Return a line for every sensor whose goal signal ML-Agents would condition the network on."""
+    goals = [of.name for of in spec.observation_specs if of.observation_type == ObservationType.GOAL_SIGNAL]
+    wanted = goals if conditioning == "hyper" else []
+    return [
+        f"goal signal {goal} is observed like any other sensor; goal_conditioning_type hyper is out of scope, none is taken"
+        for goal in wanted
+    ]
 
 
 def _resume(loop: TrainingLoop, roster: Roster, changed: list[str]) -> None:
