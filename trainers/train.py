@@ -263,7 +263,7 @@ def goal_signals(spec: BehaviorSpec, conditioning: str) -> list[str]:
     goals = [of.name for of in spec.observation_specs if of.observation_type == ObservationType.GOAL_SIGNAL]
     wanted = goals if conditioning == "hyper" else []
     return [
-        f"goal signal {goal} is observed like any other sensor; goal_conditioning_type hyper is out of scope, none is taken"
+        f"goal signal {goal} is observed like any other sensor; goal_conditioning_type: hyper is out of scope"
         for goal in wanted
     ]
 

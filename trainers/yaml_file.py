@@ -213,7 +213,7 @@ def _hint(wrong: str, model: type[BaseModel], parents: tuple[str | int, ...], da
 
 
 def _chosen(model: type[BaseModel], key: str, data: Any) -> list[Any]:
-    """Return the settings that a model's `chosen_by`, (field that chooses, its default, value -> them), has for a key."""
+    """Return the settings that a model's `chosen_by` has for a key: (field that chooses, default, value -> them)."""
     if key not in (table := getattr(model, "chosen_by", {})):
         return []
     field, default, kinds = table[key]

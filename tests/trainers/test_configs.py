@@ -55,7 +55,9 @@ SMALL: dict[str, dict[str, Any]] = {
 OFF_POLICY = {"batch_size": 16, "buffer_size": 4096, "buffer_init_steps": 16, "steps_per_update": 32}
 LEARNS = {  # what every trainer logs of its updates
     "reinforce": {"losses/policy_loss", "policy/entropy", "policy/grad_norm"},
-    "a2c": {"losses/policy_loss", "losses/value_loss", "policy/entropy", "policy/grad_norm", "value/explained_variance"},
+    "a2c": {
+        "losses/policy_loss", "losses/value_loss", "policy/entropy", "policy/grad_norm", "value/explained_variance",
+    },
     "ppo": {
         "losses/policy_loss", "losses/value_loss", "policy/entropy", "policy/kl", "policy/clip_fraction",
         "policy/grad_norm", "value/explained_variance",
