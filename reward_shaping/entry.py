@@ -1,6 +1,6 @@
 """A named term of a reward, with its weight."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +8,7 @@ from reward_shaping.bound import BoundTerm, Path
 from reward_shaping.part import Part
 from reward_shaping.schedule import Schedule, weight_at
 from reward_shaping.settings import PartSettings, TermSettings, Use
-from reward_shaping.term import Array, Known
+from reward_shaping.term import Score
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Entry:
     settings: TermSettings
     part: Part
     use: Use
-    score: Callable[[Known], Array]
+    score: Score
     factor: float
 
     @property

@@ -1,17 +1,16 @@
 """What a reward is composed of: terms, their products and maxima, with gates."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any
 
 import numpy as np
 
 from reward_shaping.bound import BoundTerm, Path, View
 from reward_shaping.registry import find_term
 from reward_shaping.settings import GateSettings, PartSettings
-from reward_shaping.term import Array, Known, RewardError, Source, nearest
+from reward_shaping.term import Array, Known, RewardError, Score, Source, nearest
 
 
 @dataclass(frozen=True)
@@ -55,28 +54,17 @@ class Gate:
 
 @dataclass(frozen=True)
 class Part:
-    """A term or a combination, with its gate.
+    """A term or a combination.
 
     Attributes:
-        value: scores all rows.
+        score: of all rows, (N,) or (2 N,).
         bound: the terms in it, by their paths in the YAML.
-        gate: where it counts.
-        pays: what its 0 and its 1 become.
+        gates: all that are in it.
     """
 
-    value: Callable[[Known], Array]
+    score: Score
     bound: dict[Path, BoundTerm]
     gates: tuple[Gate, ...]
-    gate: Gate | None
-    pays: tuple[float, float] | None
-
-    def __call__(self, known: Known) -> Array:
-        """Score all rows, (N,) or (2 N,)."""
-        result = self.value(known)
-        if self.pays is not None:
-            low, high = self.pays
-            result = low + (high - low) * result
-        return result if self.gate is None else result * self.gate(known)
 
     @property
     def is_state(self) -> bool:
@@ -104,16 +92,15 @@ def bind_part(settings: PartSettings, path: Path, senses: Senses, view: View = "
     """
     gate = None if settings.when is None else Gate(settings.when, (*path, "when"), senses, view)
     own = () if gate is None else (gate,)
-    pays = None if settings.pays is None else (settings.pays[0], settings.pays[1])
     if settings.term is not None:
         term = find_term(settings.term, (*path, "term"))
         bound = BoundTerm(path, term, settings.signal, settings.parameters, senses.signals, view)
-        return Part(bound, {path: bound}, own, gate, pays)
+        return Part(_paid(bound, settings.pays, gate), {path: bound}, own)
     key, combine = ("max", np.maximum) if settings.product is None else ("product", np.multiply)
     parts = [bind_part(part, (*path, key, name), senses, view) for name, part in settings.parts.items()]
     inside = {where: bound for part in parts for where, bound in part.bound.items()}
     gates = (*own, *(gate for part in parts for gate in part.gates))
-    return Part(_combined(parts, combine), inside, gates, gate, pays)
+    return Part(_paid(_combined(parts, combine), settings.pays, gate), inside, gates)
 
 
 def signals_read(settings: PartSettings) -> Iterator[str]:
@@ -131,11 +118,24 @@ def signals_read(settings: PartSettings) -> Iterator[str]:
             yield from (name for name in find_term(settings.term, ()).signals if name not in named)
 
 
-def _combined(parts: list[Part], combine: Any) -> Callable[[Known], Array]:
-    def value(known: Known) -> Array:
-        return reduce(combine, [part(known) for part in parts])
+def _combined(parts: list[Part], combine: np.ufunc) -> Score:
+    def score(known: Known) -> Array:
+        return reduce(combine, [part.score(known) for part in parts])
 
-    return value
+    return score
+
+
+def _paid(score: Score, pays: Sequence[float] | None, gate: Gate | None) -> Score:
+    """Let a score's 0 and 1 become what is paid for them, and count where the gate says so."""
+    if pays is None and gate is None:
+        return score
+    low, high = pays or (0.0, 1.0)
+
+    def paid(known: Known) -> Array:
+        result = score(known) if pays is None else low + (high - low) * score(known)
+        return result if gate is None else result * gate(known)
+
+    return paid
 
 
 def _check_observed(settings: GateSettings, path: Path, observed: Collection[str] | None) -> None:

@@ -8,8 +8,7 @@ cut, and F is never clipped. Phi may also read the action that led to a state: i
 the look-back kind of Wiewiora, Cottrell & Elkan 2003.
 """
 
-from reward_shaping.part import Part
-from reward_shaping.term import Array, Known
+from reward_shaping.term import Array, Known, Score, Source
 
 
 class Potential:
@@ -22,9 +21,12 @@ class Potential:
 
     Attributes:
         weight: w', with which Phi counts in the states that are reached now.
+        ENDED: what it reads beside x.
     """
 
-    def __init__(self, x: Part, gamma: float, offset: float) -> None:
+    ENDED: Source = ("terminated", "")
+
+    def __init__(self, x: Score, gamma: float, offset: float) -> None:
         self._x, self._gamma, self._offset = x, gamma, offset
         self.weight = self._weight_before = 0.0
 
@@ -40,7 +42,7 @@ class Potential:
         """Score N transitions, (N,), weighted."""
         phi = self._x(known) + self._offset
         half = len(phi) // 2
-        discounted = (self._gamma * self.weight) * phi[half:] * ~known["terminated", ""]
+        discounted = (self._gamma * self.weight) * phi[half:] * ~known[self.ENDED]
         shaped: Array = discounted - self._weight_before * phi[:half]
         return shaped
 
@@ -52,7 +54,7 @@ class Gain:
     does change what is best: towards ending in a state of large Phi.
     """
 
-    def __init__(self, x: Part) -> None:
+    def __init__(self, x: Score) -> None:
         self._x = x
 
     def __call__(self, known: Known) -> Array:

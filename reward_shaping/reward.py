@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from reward_shaping.entry import Entry
 from reward_shaping.part import Part, Senses, bind_part
 from reward_shaping.potential import Gain, Potential
 from reward_shaping.settings import RewardSettings, TermSettings, Use
-from reward_shaping.term import Array, Known, RewardError, Source, Transition
+from reward_shaping.term import Array, RewardError, Score, Source, Transition
 
 
 class Reward:
@@ -31,6 +32,7 @@ class Reward:
         counted: how many of them, the first ones, sum to the total.
         costs: what is to stay below a limit; never in the total.
         signals: names of the signals that are read.
+        signals_before: those of them that are read in the state in which the action was chosen, too.
         sizes: of the available signals, where they are known.
 
     Raises:
@@ -55,10 +57,10 @@ class Reward:
         self._check_only_positive()
         self.costs: list[Cost] = [bind_cost(name, cost, senses) for name, cost in settings.costs.items()]
         parts = [entry.part for entry in self.entries] + [cost.part for cost in self.costs]
-        sources = {source for part in parts for source in part.sources()}
-        self.signals = frozenset(name for _, name in sources if name)
-        self._both = [source for source in sources if source[0] == "both"]
-        self._both_actions = ("both_actions", "") in sources
+        beside = [Potential.ENDED] if self._potentials() else []
+        self._sources = sorted({*beside, *(source for part in parts for source in part.sources())})
+        self.signals = frozenset(name for _, name in self._sources if name)
+        self.signals_before = frozenset(name for field, name in self._sources if field in {"signals", "both"})
         self.counted = sum(not entry.settings.probe for entry in self.entries)
         self._scheduled = [(index, entry) for index, entry in enumerate(self.entries) if entry.scheduled]
         self.restart(0, 0.0)
@@ -82,8 +84,8 @@ class Reward:
         for index, entry in enumerate(self.entries):
             breakdown[index] = entry.score(known)
         breakdown *= self._factors
-        total = breakdown[: self.counted].sum(axis=0)
-        if not (np.isfinite(total).all() and np.isfinite(breakdown[self.counted :]).all()):
+        total = np.add.reduce(breakdown[: self.counted], axis=0)
+        if not isfinite(breakdown.sum()):  # a sum passes on whatever is not finite
             raise self._broken(breakdown, transition)
         return np.maximum(total, 0.0) if self.settings.only_positive else total, breakdown
 
@@ -96,7 +98,7 @@ class Reward:
         known = self.known(transition)
         values = np.empty((len(self.costs), len(transition.env_reward)))
         for index, cost in enumerate(self.costs):
-            values[index] = cost.part(known)
+            values[index] = cost.part.score(known)
         if not np.isfinite(values).all():
             index, row = (int(i) for i in np.argwhere(~np.isfinite(values))[0])
             raise _not_finite("costs", self.costs[index], float(values[index, row]), row, transition)
@@ -148,16 +150,16 @@ class Reward:
             part = bind_part(settings, path, senses, view="both")
         return Entry(name, settings, part, use, self._score(path, settings, part, use), self._factor(part, use))
 
-    def _score(self, path: tuple[str, ...], settings: TermSettings, part: Part, use: Use) -> Callable[[Known], Array]:
+    def _score(self, path: tuple[str, ...], settings: TermSettings, part: Part, use: Use) -> Score:
         if use == "state":
-            return part
+            return part.score
         if use == "gain":
-            return Gain(part)
+            return Gain(part.score)
         if self.gamma is None:
             raise RewardError(
                 path, "a potential needs the discount of what trains: Reward(..., gamma=0.99), in a case gamma: 0.99"
             )
-        return Potential(part, self.gamma, settings.offset)
+        return Potential(part.score, self.gamma, settings.offset)
 
     def _factor(self, part: Part, use: Use) -> float:
         scales = all(bound.term.scales_with_period for bound in part.bound.values())
@@ -180,13 +182,7 @@ class Reward:
 
     def known(self, transition: Transition) -> dict[Source, Array]:
         """Return everything that the terms read."""
-        known = transition.by_source()
-        for source in self._both:
-            name = source[1]
-            known[source] = np.concatenate((transition.signals[name], transition.next_signals[name]))
-        if self._both_actions:
-            known["both_actions", ""] = np.concatenate((transition.previous_action, transition.action))
-        return known
+        return {source: transition.read(source) for source in self._sources}
 
     def _broken(self, breakdown: Array, transition: Transition) -> RewardError:
         culprits = np.argwhere(~np.isfinite(breakdown))

@@ -48,7 +48,7 @@ class RewardScorer:
 
     def keep(self) -> None:
         """Copy what the next transition begins with, so that environment and policy may use their arrays again."""
-        self._signals = {name: np.array(value) for name, value in self._signals.items()}
+        self._signals = {name: np.array(self._signals[name]) for name in self.reward.signals_before}
         if self._previous_action is not None:
             self._previous_action = self._previous_action.copy()
 
@@ -79,11 +79,10 @@ class RewardScorer:
             env_reward=env_rew,
         )
         total, breakdown = self.reward(transition)
-        transitions = len(done)
-        if valid is not None and not valid.all():
+        transitions = len(done) if valid is None else int(np.count_nonzero(valid))
+        if valid is not None and transitions < len(done):
             total, breakdown = np.where(valid, total, 0.0), np.where(valid, breakdown, 0.0)
             action = np.where(valid[:, None], action, transition.previous_action)
-            transitions = int(valid.sum())
         self.log.add(breakdown, done, transitions)
         self.step += transitions
         if self.reward.is_scheduled:

@@ -14,6 +14,7 @@ Array = np.ndarray
 Signals = dict[str, Array]
 Source = tuple[str, str]
 Known = Mapping[Source, Array]
+Score = Callable[[Known], Array]
 Kind = Literal["per_step", "event", "potential", "cost"]
 
 FROM_TRANSITION = ("action", "previous_action", "terminated", "truncated", "env_reward")
@@ -53,11 +54,23 @@ class Transition(NamedTuple):
     truncated: Array
     env_reward: Array
 
-    def by_source(self) -> dict[Source, Array]:
-        """Return everything that a term may read, (field, name of a signal or nothing) -> array."""
-        known: dict[Source, Array] = {("signals", name): value for name, value in self.signals.items()}
-        known |= {("next_signals", name): value for name, value in self.next_signals.items()}
-        return known | {(field, ""): getattr(self, field) for field in FROM_TRANSITION}
+    def read(self, source: Source) -> Array:
+        """Return what a term reads: a field of this, a signal in one, or a signal or the actions of both moments.
+
+        Args:
+            source: field or moment, and the name of a signal or nothing; see `reward_shaping.bound`.
+
+        Returns:
+            (N, ...), of both moments (2 N, ...), the earlier one first.
+        """
+        field, name = source
+        if field == "both":
+            return np.concatenate((self.signals[name], self.next_signals[name]))
+        if field == "both_actions":
+            return np.concatenate((self.previous_action, self.action))
+        found: Any = getattr(self, field)
+        read: Array = found[name] if name else found
+        return read
 
 
 @dataclass(frozen=True)

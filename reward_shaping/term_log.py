@@ -29,9 +29,10 @@ class TermLog:
         self._magnitude += np.abs(breakdown)
         self._active += breakdown != 0.0
         self._steps += transitions
-        if ended.any():
+        episodes = int(np.count_nonzero(ended))
+        if episodes:
             self._episode_sum += self._running[:, ended].sum(axis=1)
-            self._episodes += int(ended.sum())
+            self._episodes += episodes
             self._running[:, ended] = 0.0
 
     def summary(self) -> dict[str, float]:

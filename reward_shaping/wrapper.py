@@ -79,10 +79,11 @@ class RewardWrapper(VectorWrapper):
 
     def _check(self, where: str, signals: dict[str, Any]) -> None:
         """Refuse infos from which the reward cannot be computed."""
-        if not signals.keys() >= self.reward.signals:
-            missing = sorted(self.reward.signals - signals.keys())
+        reward, rows = self.reward, self.num_envs
+        if not signals.keys() >= reward.signals:
+            missing = sorted(reward.signals - signals.keys())
             raise ValueError(f"{where} has no {', '.join(missing)}, which the reward reads")
-        for name in self.reward.signals:
-            shape, size = np.shape(signals[name]), self.reward.sizes.get(name)
-            if len(shape) != 2 or shape[0] != self.num_envs or shape[1] != (size or shape[1]):
-                raise ValueError(f"{where}[{name!r}] has shape {shape}; expected ({self.num_envs}, {size or 'k'})")
+        for name in reward.signals:
+            shape, size = np.shape(signals[name]), reward.sizes.get(name)
+            if len(shape) != 2 or shape[0] != rows or shape[1] != (size or shape[1]):
+                raise ValueError(f"{where}[{name!r}] has shape {shape}; expected ({rows}, {size or 'k'})")

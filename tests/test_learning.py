@@ -31,7 +31,7 @@ def test_ppo_learns_arm_reach_and_chance_does_not(tmp_path: Path) -> None:
 
     rng = np.random.default_rng(0)
     env = make_env(settings, "RobotArm", document, rows=min(EVALUATION_ROWS, settings.evaluation.episodes))
-    chance = evaluate(env, lambda obs: rng.uniform(-1, 1, (len(obs), 6)).astype(np.float32), EPISODES, HELD_OUT)
+    chance = evaluate(env, lambda obs, _: rng.uniform(-1, 1, (len(obs), 6)).astype(np.float32), EPISODES, HELD_OUT)
 
     assert chance.success is not None
     assert trained.evaluations["RobotArm"].success is not None

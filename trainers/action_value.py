@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from trainers.networks import ACTIVATIONS
 from trainers.normalizer import Normalizer
+from trainers.observation import Observed, as_observation
+from trainers.sensors import Sensors
 from trainers.settings import NetworkSettings
 
 
@@ -16,7 +18,7 @@ class ActionValue(nn.Module):
     """Q_i(s, a) of several networks that share nothing but the observations' normaliser, computed at once.
 
     Args:
-        obs_size: D.
+        observed: D, or the sensors that are seen; what is no vector goes through encoders that the networks share.
         action_size: A.
         settings: shape of each network.
         networks: how many, I.
@@ -24,10 +26,20 @@ class ActionValue(nn.Module):
     """
 
     def __init__(
-        self, obs_size: int, action_size: int, settings: NetworkSettings, networks: int, normalizer: Normalizer | None
+        self,
+        observed: Observed,
+        action_size: int,
+        settings: NetworkSettings,
+        networks: int,
+        normalizer: Normalizer | None,
     ) -> None:
         super().__init__()
+        observation = as_observation(observed)
+        obs_size = observation.size
         self.normalizer = normalizer
+        self.sensors = None if observation.is_vector else Sensors(observation, settings, normalizer)
+        if self.sensors is not None:
+            obs_size = self.sensors.output_size
         hidden = [settings.hidden_units] * settings.num_layers
         layers: list[nn.Module] = []
         for fan_in, fan_out in pairwise([obs_size + action_size, *hidden]):
@@ -36,7 +48,9 @@ class ActionValue(nn.Module):
 
     def forward(self, obs: Tensor, act: Tensor) -> Tensor:
         """Return Q_i of (B, D) observations and (B, A) actions, (I, B)."""
-        if self.normalizer is not None:
+        if self.sensors is not None:
+            obs = self.sensors(obs)
+        elif self.normalizer is not None:
             obs = self.normalizer(obs)
         value: Tensor = self.layers(torch.cat((obs, act), dim=1))
         return value.squeeze(-1)

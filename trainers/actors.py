@@ -9,7 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from trainers.networks import Encoder, orthogonal
+from trainers.layers import orthogonal
+from trainers.networks import Body
+from trainers.observation import Observed, as_observation
 from trainers.settings import NetworkSettings
 
 ACTION_LIMIT = 3.0
@@ -71,22 +73,23 @@ class ActionShape:
         return {"continuous": continuous.numpy(), "discrete": chosen} if self.continuous else chosen
 
 
-class Actor(nn.Module, ABC):
+class Actor(Body, ABC):
     """pi(a|s).
 
     It is given observations, (B, D), followed by 1 for every choice that is allowed, (B, D + M) in all, where there
-    are branches. Its actions are (B, A): numbers in [-1, 1], then the index of each branch's choice.
+    are branches; with a memory, what `step` makes of them. Its actions are (B, A): numbers in [-1, 1], then the index
+    of each branch's choice.
 
     Attributes:
-        obs_size: D.
+        observation: the sensors that it sees.
+        obs_size: D, how many numbers they make.
         shape: of the actions.
-        encoder: observation -> features.
     """
 
-    def __init__(self, obs_size: int, shape: ActionShape, settings: NetworkSettings) -> None:
-        super().__init__()
-        self.obs_size, self.shape = obs_size, shape
-        self.encoder = Encoder(obs_size, settings)
+    def __init__(self, observed: Observed, shape: ActionShape, settings: NetworkSettings) -> None:
+        super().__init__(observed, settings)
+        self.observation, self.shape = as_observation(observed), shape
+        self.obs_size = self.observation.size
 
     @abstractmethod
     def action(self, obs: Tensor) -> Tensor:
@@ -135,14 +138,14 @@ class GaussianActor(StochasticActor):
     deviation of 1 still leaves most of the range to the mean.
     """
 
-    def __init__(self, obs_size: int, shape: ActionShape, settings: NetworkSettings) -> None:
-        super().__init__(obs_size, shape, settings)
-        self.mean = orthogonal(self.encoder.output_size, shape.continuous, 0.01)
+    def __init__(self, observed: Observed, shape: ActionShape, settings: NetworkSettings) -> None:
+        super().__init__(observed, shape, settings)
+        self.mean = orthogonal(self.feature_size, shape.continuous, 0.01)
         self.log_std = nn.Parameter(torch.zeros(shape.continuous))
 
     def forward(self, obs: Tensor) -> Tensor:
         """Return the mean, (B, A)."""
-        mean: Tensor = self.mean(self.encoder(obs))
+        mean: Tensor = self.mean(self.features(obs))
         return mean
 
     def parts(self, obs: Tensor) -> tuple[Tensor, list[Tensor]]:
@@ -194,13 +197,13 @@ def gaussian_entropy(log_std: Tensor) -> Tensor:
 class TanhActor(Actor):
     """mu(s) = tanh(...): a deterministic policy (Silver et al. 2014); its exploration is not its own."""
 
-    def __init__(self, obs_size: int, shape: ActionShape, settings: NetworkSettings) -> None:
-        super().__init__(obs_size, shape, settings)
-        self.mean = orthogonal(self.encoder.output_size, shape.continuous, 0.01)
+    def __init__(self, observed: Observed, shape: ActionShape, settings: NetworkSettings) -> None:
+        super().__init__(observed, shape, settings)
+        self.mean = orthogonal(self.feature_size, shape.continuous, 0.01)
 
     def forward(self, obs: Tensor) -> Tensor:
         """Return mu(s), (B, A)."""
-        return torch.tanh(self.mean(self.encoder(obs)))
+        return torch.tanh(self.mean(self.features(obs)))
 
     def action(self, obs: Tensor) -> Tensor:
         """Return mu(s)."""
@@ -215,14 +218,14 @@ class TanhActor(Actor):
 class SquashedGaussianActor(Actor):
     """pi(a|s): a = tanh(u), u ~ N(mean(s), diag(std(s)^2)) (Haarnoja et al. 2018, arXiv 1812.05905, appendix C)."""
 
-    def __init__(self, obs_size: int, shape: ActionShape, settings: NetworkSettings) -> None:
-        super().__init__(obs_size, shape, settings)
-        self.mean = orthogonal(self.encoder.output_size, shape.continuous, 0.01)
-        self.log_std = orthogonal(self.encoder.output_size, shape.continuous, 0.01)
+    def __init__(self, observed: Observed, shape: ActionShape, settings: NetworkSettings) -> None:
+        super().__init__(observed, shape, settings)
+        self.mean = orthogonal(self.feature_size, shape.continuous, 0.01)
+        self.log_std = orthogonal(self.feature_size, shape.continuous, 0.01)
 
     def forward(self, obs: Tensor) -> tuple[Tensor, Tensor]:
         """Return the mean of u and the logarithm of its standard deviation, (B, A) each."""
-        features = self.encoder(obs)
+        features = self.features(obs)
         return self.mean(features), self.log_std(features).clamp(*LOG_STD_RANGE)
 
     def action(self, obs: Tensor) -> Tensor:

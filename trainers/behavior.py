@@ -92,6 +92,7 @@ class BehaviorTrainer:
         self._obs, rew, terminated, truncated, infos = result
         self._requesting = infos["requesting"]
         if self.finished:
+            self.algorithm.follow(infos["valid"], terminated | truncated)
             return None
         self.silent = 0 if infos["valid"].any() else self.silent + 1
         head_rew = head_rewards(self._heads, rew, infos)
@@ -183,6 +184,7 @@ class BehaviorTrainer:
             "step": self.step,
             "settings": self.settings.model_dump(mode="json"),
             "obs_size": self.algorithm.actor.obs_size,
+            "observation": self.algorithm.actor.observation.state_dict(),
             "actions": asdict(self.algorithm.actor.shape),
             "algorithm": self.algorithm.state_dict(),
             "reward": self._scorer.state_dict(),

@@ -13,7 +13,8 @@ from trainers.actors import (
     gaussian_log_prob,
     to_env,
 )
-from trainers.networks import orthogonal
+from trainers.layers import orthogonal
+from trainers.observation import Observed
 from trainers.settings import NetworkSettings
 
 FORBIDDEN = -1e8  # a finite score: where all choices are forbidden, none is preferred
@@ -24,13 +25,13 @@ LEAST = 1e-30  # of a probability in an exported network: its logarithm has to b
 class CategoricalActor(StochasticActor):
     """pi(c|s): for each branch a softmax over the choices that are allowed; branches are independent, given s."""
 
-    def __init__(self, obs_size: int, shape: ActionShape, settings: NetworkSettings) -> None:
-        super().__init__(obs_size, shape, settings)
-        self.logits = orthogonal(self.encoder.output_size, shape.choices, 0.01)
+    def __init__(self, observed: Observed, shape: ActionShape, settings: NetworkSettings) -> None:
+        super().__init__(observed, shape, settings)
+        self.logits = orthogonal(self.feature_size, shape.choices, 0.01)
 
     def log_probs(self, obs: Tensor) -> list[Tensor]:
         """Return log pi(c|s) of every choice, (B, choices) per branch; very low where it is forbidden."""
-        return masked_log_probs(self.logits(self.encoder(obs)), obs, self.shape)
+        return masked_log_probs(self.logits(self.features(obs)), obs, self.shape)
 
     def parts(self, obs: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Return no numbers, and `log_probs`."""
@@ -65,15 +66,15 @@ class CategoricalActor(StochasticActor):
 class HybridActor(StochasticActor):
     """pi(a, c|s) = N(mean(s), diag(std^2)) times the categorical distributions of the branches, from one encoder."""
 
-    def __init__(self, obs_size: int, shape: ActionShape, settings: NetworkSettings) -> None:
-        super().__init__(obs_size, shape, settings)
-        self.mean = orthogonal(self.encoder.output_size, shape.continuous, 0.01)
+    def __init__(self, observed: Observed, shape: ActionShape, settings: NetworkSettings) -> None:
+        super().__init__(observed, shape, settings)
+        self.mean = orthogonal(self.feature_size, shape.continuous, 0.01)
         self.log_std = nn.Parameter(torch.zeros(shape.continuous))
-        self.logits = orthogonal(self.encoder.output_size, shape.choices, 0.01)
+        self.logits = orthogonal(self.feature_size, shape.choices, 0.01)
 
     def parts(self, obs: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Return the mean, (B, continuous), and the branches' log-probabilities, (B, choices) each."""
-        features = self.encoder(obs)
+        features = self.features(obs)
         return self.mean(features), masked_log_probs(self.logits(features), obs, self.shape)
 
     def scores(self, obs: Tensor) -> list[Tensor]:
@@ -111,14 +112,14 @@ class HybridActor(StochasticActor):
         return logp, gaussian_entropy(self.log_std) + entropy_of(log_probs)
 
 
-def make_stochastic_actor(obs_size: int, shape: ActionShape, settings: NetworkSettings) -> StochasticActor:
+def make_stochastic_actor(observed: Observed, shape: ActionShape, settings: NetworkSettings) -> StochasticActor:
     """Make the policy that fits the kind of actions, with new weights."""
     kinds: dict[str, type[StochasticActor]] = {
         "continuous": GaussianActor,
         "discrete": CategoricalActor,
         "hybrid": HybridActor,
     }
-    return kinds[shape.kind](obs_size, shape, settings)
+    return kinds[shape.kind](observed, shape, settings)
 
 
 def masked(scores: Tensor, obs: Tensor, shape: ActionShape) -> list[Tensor]:

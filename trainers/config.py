@@ -87,6 +87,15 @@ def dump_settings(settings: RunSettings) -> str:
     return dump_yaml(data)
 
 
+def acting_deterministically(settings: RunSettings) -> RunSettings:
+    """Return the settings with policies that act without randomness where they do not learn."""
+    behaviors = {}
+    for name, of in settings.behaviors.items():
+        network = of.network_settings.model_copy(update={"deterministic": True})
+        behaviors[name] = of.model_copy(update={"network_settings": network})
+    return settings.model_copy(update={"behaviors": behaviors})
+
+
 def _override(document: Document, text: str) -> None:
     key, separator, value = text.partition("=")
     if not separator or not key:

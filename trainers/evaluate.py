@@ -1,6 +1,6 @@
 """Separate episodes that measure a policy, or the policies of several behaviors in one scene."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +9,7 @@ from gymnasium.vector import VectorEnv
 
 from reward_shaping.cost import Cost
 from trainers.errors import RunError
+from trainers.policy import Policy
 from trainers.world import Start, World
 from unity_env.agent_rows import StepResult
 from unity_env.vector_env import SILENT_STEPS
@@ -16,7 +17,6 @@ from unity_env.vector_env import SILENT_STEPS
 Array = np.ndarray
 CONFIDENCE = 0.95
 _RESAMPLES = 10_000
-Policy = Callable[[Array], Any]
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ def evaluate(env: VectorEnv[Any, Any, Any], policy: Policy, episodes: int, seed:
 
     Args:
         env: with SAME_STEP autoreset.
-        policy: (N, D) -> actions of all rows.
+        policy: acts in all rows.
         episodes: how many in all; must be at least one.
         seed: of the episodes.
 
@@ -184,8 +184,8 @@ def evaluate(env: VectorEnv[Any, Any, Any], policy: Policy, episodes: int, seed:
     obs, infos = env.reset(seed=seed)
     tally = _Tally(episodes, env.num_envs, infos)
     while not tally.complete:
-        result = env.step(policy(obs))
-        obs = result[0]
+        result = env.step(policy(obs, infos))
+        obs, infos = result[0], result[4]
         tally.add(result)
     return tally.result()
 
@@ -199,11 +199,11 @@ def evaluate_world(world: World, policies: Mapping[str, Policy], episodes: int, 
         RunError: not one episode of a behavior was finished.
     """
     tallies: dict[str, _Tally] = {}
-    obs: dict[str, Any] = {}
+    seen: dict[str, Start] = {}
 
     def admit(starts: Mapping[str, Start]) -> None:
         for name in [name for name in starts if name in policies]:
-            obs[name], infos = starts[name]
+            seen[name] = _, infos = starts[name]
             costs = world.scorers[name].reward.costs
             tallies[name] = _Tally(episodes, len(infos["requesting"]), infos, costs)
 
@@ -213,9 +213,9 @@ def evaluate_world(world: World, policies: Mapping[str, Policy], episodes: int, 
         len(tallies) < len(policies) and waited < SILENT_STEPS
     ):
         waited += 1
-        results = world.step({name: policies[name](obs[name]) for name in tallies})
+        results = world.step({name: policies[name](*seen[name]) for name in tallies})
         admit(world.newcomers())
         for name, result in results.items():
-            obs[name] = result[0]
+            seen[name] = result[0], result[4]
             tallies[name].add(result)
     return {name: tally.result() for name, tally in tallies.items()}

@@ -1,11 +1,11 @@
 """robotrl train --inference: trained policies at work in their scene, with a log, and nothing learned."""
 
+from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from trainers.algorithms import Algorithm
@@ -13,10 +13,10 @@ from trainers.checkpoint import as_arrays, load_checkpoint
 from trainers.curriculum import Curricula
 from trainers.display import Display
 from trainers.errors import UserError
-from trainers.evaluate import Policy
 from trainers.files import write_text
 from trainers.loop import stop_signals
 from trainers.metrics import EpisodeLog, MetricsLog
+from trainers.policy import Policy, SamplingPolicy
 from trainers.resume import check_networks, initial_checkpoint
 from trainers.run_folder import RunFolder
 from trainers.settings import BehaviorSettings, RunSettings
@@ -54,7 +54,7 @@ class Player:
         self.policy, self.log = policy, log
         self.episodes = EpisodeLog(rows)
         self.step = self.summarized = 0
-        self.obs: Any = None
+        self.seen: tuple[Any, Mapping[str, Any]]
 
     def summarize(self, more: dict[str, float]) -> dict[str, float]:
         """Log the means since the last summary."""
@@ -103,14 +103,8 @@ def infer(settings: RunSettings, document: Document, display: Display) -> Inferr
 def policy_of(algorithm: Algorithm, behavior: BehaviorSettings) -> Policy:
     """Return how a trained policy acts: by its own distribution, or deterministically where the settings want that."""
     if behavior.network_settings.deterministic:
-        return algorithm.act_deterministic
-
-    @torch.no_grad()
-    def act(obs: np.ndarray) -> Any:
-        chosen = algorithm.actor.random_action(torch.from_numpy(obs).to(algorithm.device))
-        return algorithm.actor.shape.for_env(chosen.cpu())
-
-    return act
+        return algorithm.policy()
+    return SamplingPolicy(algorithm.actor, algorithm.device)
 
 
 def _source(folder: RunFolder, settings: RunSettings, name: str, behavior: BehaviorSettings) -> Path:
@@ -142,15 +136,15 @@ def _play(world: World, players: dict[str, Player], settings: RunSettings, displ
         nonlocal stopped
         stopped = True
 
-    for name, (obs, _) in world.reset(settings.env_settings.seed).items():
-        players[name].obs = obs
+    for name, start in world.reset(settings.env_settings.seed).items():
+        players[name].seen = start
     display.start({name: (0, limit) for name, limit in limits.items()})
     with stop_signals(stop):
         while not stopped and any(player.step < limits[name] for name, player in players.items()):
-            results = world.step({name: player.policy(player.obs) for name, player in players.items()})
+            results = world.step({name: player.policy(*player.seen) for name, player in players.items()})
             for name, (obs, rew, terminated, truncated, infos) in results.items():
                 player, before = players[name], players[name].step
-                player.obs = obs
+                player.seen = obs, infos
                 player.step += int(infos["valid"].sum())
                 player.episodes.add(rew, terminated, truncated, infos)
                 if player.step // _every(settings, name) > before // _every(settings, name):

@@ -6,8 +6,9 @@ from typing import Any
 
 from trainers.checkpoint import load_checkpoint
 from trainers.config import load_settings
-from trainers.evaluate import Evaluation, Policy, evaluate_world
+from trainers.evaluate import Evaluation, evaluate_world
 from trainers.export.bundle import Export, best_checkpoint, export_actor
+from trainers.policy import Policy
 from trainers.resume import check_networks
 from trainers.run_folder import RunFolder
 from trainers.settings import RunSettings
@@ -40,7 +41,7 @@ def best_policies(folder: RunFolder, settings: RunSettings, document: Document, 
         state = _best_state(folder, settings, document, name)
         algorithm = make_algorithm(world.rows[name], settings, name, document)
         algorithm.load_state_dict(state["algorithm"])
-        policies[name] = algorithm.act_deterministic
+        policies[name] = algorithm.policy()
     return policies
 
 

@@ -23,13 +23,18 @@ def with_allowed(obs: Array, masks: Sequence[Array] | None, branches: Sequence[i
     return np.concatenate((obs, allowed), axis=1)
 
 
-def seen(obs: Any, infos: dict[str, Any], branches: Sequence[int]) -> Any:
+def seen(obs: Array, infos: dict[str, Any], branches: Sequence[int]) -> Array:
     """Return what policies see of a step, and make the final observations in its infos alike.
 
-    An episode's end comes without a mask: there everything counts as allowed. Observations of several sensors, and
-    those of behaviors without branches, stay as they are.
+    An episode's end comes without a mask: there everything counts as allowed. Observations of behaviors without
+    branches stay as they are.
+
+    Args:
+        obs: rows, (N, D).
+        infos: of the step.
+        branches: number of choices of each branch.
     """
-    if not branches or not isinstance(obs, np.ndarray) or obs.ndim != 2:
+    if not branches:
         return obs
     if "final_obs" in infos:
         infos["final_obs"] = with_allowed(infos["final_obs"], None, branches)

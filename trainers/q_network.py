@@ -5,7 +5,8 @@ from torch import Tensor
 
 from trainers.actors import ActionShape, Actor
 from trainers.choices import best, masked
-from trainers.networks import orthogonal
+from trainers.layers import orthogonal
+from trainers.observation import Observed
 from trainers.settings import NetworkSettings
 
 
@@ -16,14 +17,14 @@ class QNetwork(Actor):
     branch; V is common to all.
     """
 
-    def __init__(self, obs_size: int, shape: ActionShape, settings: NetworkSettings) -> None:
-        super().__init__(obs_size, shape, settings)
-        self.advantage = orthogonal(self.encoder.output_size, shape.choices, 1.0)
-        self.value = orthogonal(self.encoder.output_size, 1, 1.0) if settings.dueling else None
+    def __init__(self, observed: Observed, shape: ActionShape, settings: NetworkSettings) -> None:
+        super().__init__(observed, shape, settings)
+        self.advantage = orthogonal(self.feature_size, shape.choices, 1.0)
+        self.value = orthogonal(self.feature_size, 1, 1.0) if settings.dueling else None
 
     def forward(self, obs: Tensor) -> Tensor:
         """Return Q of all choices, forbidden ones too, (B, M)."""
-        features = self.encoder(obs)
+        features = self.features(obs)
         advantage: Tensor = self.advantage(features)
         if self.value is None:
             return advantage

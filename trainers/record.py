@@ -12,8 +12,8 @@ from reward_shaping import ENV_REWARD_ONLY, Reward, RewardScorer, Transition
 from reward_shaping.recording import Recording
 from reward_shaping.term import FROM_TRANSITION
 from trainers.errors import UserError
-from trainers.evaluate import Policy
 from trainers.inspect_run import best_policies, open_run
+from trainers.policy import Policy
 from trainers.run_folder import find_run
 from trainers.settings import RunSettings
 from trainers.stage import open_target, random_policy, scripted_policies
@@ -165,11 +165,11 @@ def play_episodes(
     share = -(-episodes // agents.num_rows)
     under_way: list[list[T]] = [[] for _ in range(agents.num_rows)]
     whole: list[list[list[T]]] = [[] for _ in range(agents.num_rows)]
-    obs = {of: start for of, (start, _) in world.reset(seed).items()}
+    seen = world.reset(seed)
     while min(map(len, whole)) < share:
         before = agents.sensors
-        results = world.step({of: scene.policies[of](seen) for of, seen in obs.items()})
-        obs = {of: result[0] for of, result in results.items()}
+        results = world.step({of: scene.policies[of](*what) for of, what in seen.items()})
+        seen = {of: (result[0], result[4]) for of, result in results.items()}
         result = results[scene.name]
         _, _, terminated, truncated, infos = result
         for row in np.flatnonzero(infos["valid"]).tolist():

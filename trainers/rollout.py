@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_STORED = ("act", "rew", "terminated", "truncated", "valid")
+_STORED = ("act", "rew", "terminated", "truncated", "valid", "memory")
 
 
 class Rollout:
@@ -20,9 +20,12 @@ class Rollout:
         obs_size: D.
         action_size: A.
         heads: K, streams of rewards.
+        memory_size: S, numbers that the policy remembers before each step.
     """
 
-    def __init__(self, steps: int, rows: int, obs_size: int, action_size: int, heads: int) -> None:
+    def __init__(
+        self, steps: int, rows: int, obs_size: int, action_size: int, heads: int, memory_size: int = 0
+    ) -> None:
         self.steps, self.rows = steps, rows
         self.obs = torch.zeros(steps + 1, rows, obs_size)
         self.act = torch.zeros(steps, rows, action_size)
@@ -31,6 +34,7 @@ class Rollout:
         self.terminated = torch.zeros(steps, rows)
         self.truncated = torch.zeros(steps, rows)
         self.valid = torch.zeros(steps, rows, dtype=torch.bool)
+        self.memory = torch.zeros(steps, rows, memory_size)
         self.final_obs: list[tuple[int, Tensor, Tensor]] = []
         self.length = 0
 
@@ -38,6 +42,11 @@ class Rollout:
     def full(self) -> bool:
         """Whether T steps are stored."""
         return self.length == self.steps
+
+    @property
+    def done(self) -> Tensor:
+        """Whether an episode ended in a step, (T, N), bool."""
+        return torch.maximum(self.terminated, self.truncated) > 0.0
 
     def clear(self) -> None:
         """Forget the stored steps."""
@@ -67,7 +76,8 @@ class Rollout:
         self.noise[:] = state["noise"]
         self.final_obs = [(t, rows, obs) for t, rows, obs in state["final_obs"]]
         for name in _STORED:
-            getattr(self, name)[: self.length] = state[name]
+            if name != "memory" or self.memory.shape[2]:  # which checkpoints of earlier versions lack
+                getattr(self, name)[: self.length] = state[name]
 
     def add_final_obs(self, rows: Tensor, obs: Tensor) -> None:
         """Keep the true last observations, (k, D), of the rows (k,) whose episodes end in this step."""

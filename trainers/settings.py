@@ -9,7 +9,13 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, mo
 
 from reward_shaping.fields import Fraction
 from reward_shaping.settings import RewardSettings
-from trainers.hyperparameters import HYPERPARAMETERS, Hyperparameters, OffPolicyHyperparameters, TrainerType
+from trainers.hyperparameters import (
+    HYPERPARAMETERS,
+    MAX_SAMPLES,
+    Hyperparameters,
+    OffPolicyHyperparameters,
+    TrainerType,
+)
 from unity_env.settings import (
     MAX_SEED,
     EngineSettings,
@@ -27,11 +33,6 @@ Discount = Annotated[float, Field(ge=0, le=1)]
 NonNegativeInt = Annotated[Int, Field(ge=0)]
 
 
-def _not_yet(value: Any) -> None:
-    if value not in (None, False):
-        raise ValueError("not supported by this version; leave the key out")
-
-
 def _no_self_play(value: Any) -> None:
     if value is not None:
         raise ValueError("self-play is out of scope here; without this key the agents of all teams act as in the scene")
@@ -45,7 +46,16 @@ def _no_poca(value: Any) -> Any:
     return value
 
 
-NotYet = Annotated[None, BeforeValidator(_not_yet)]
+class MemorySettings(Settings):
+    """A recurrent network's memory.
+
+    Attributes:
+        sequence_length: samples in a row through which gradients flow back.
+        memory_size: numbers that are remembered; an LSTM's output makes half of them, its cell the other half.
+    """
+
+    sequence_length: Annotated[PositiveInt, Field(le=MAX_SAMPLES)] = 64
+    memory_size: Annotated[PositiveInt, Field(le=16_384, multiple_of=2)] = 128
 
 
 class NetworkSettings(Settings):
@@ -53,6 +63,7 @@ class NetworkSettings(Settings):
 
     Attributes:
         normalize: standardise observations by running statistics.
+        memory: an LSTM behind the hidden layers; null remembers nothing.
         activation: of the hidden layers; ML-Agents knows swish only.
         dueling: dqn's action values are a state's value and the choices' advantages (Wang et al. 2016).
     """
@@ -61,7 +72,7 @@ class NetworkSettings(Settings):
     hidden_units: Annotated[PositiveInt, Field(le=16_384)] = 128
     num_layers: Annotated[PositiveInt, Field(le=64)] = 2
     vis_encode_type: Literal["fully_connected", "match3", "simple", "nature_cnn", "resnet"] = "simple"
-    memory: NotYet = None
+    memory: MemorySettings | None = None
     goal_conditioning_type: Literal["hyper", "none"] = "hyper"
     deterministic: bool = False
     activation: Literal["swish", "relu", "leaky_relu", "tanh", "elu"] = "swish"
@@ -186,6 +197,7 @@ class BehaviorSettings(Settings):
         signals: names for parts of the observed sensors of a build that has no `signals` sensor.
         reward_shaping: the reward function, or the name of a file that holds it; left out, the
             environment's own reward.
+        critic_observations: `signals` lets the critic read the signals beside what the policy sees; null does not.
         per_term_critic: one value head per reward term; the advantages are summed, and each term's share is logged.
     """
 
@@ -207,6 +219,7 @@ class BehaviorSettings(Settings):
     behavioral_cloning: CloningSettings | None = None
     signals: dict[str, SignalSlice] = Field(default={})
     reward_shaping: RewardSettings | None = None
+    critic_observations: Literal["signals"] | None = None
     per_term_critic: bool = False
 
     @field_validator("hyperparameters", mode="wrap")
@@ -214,6 +227,13 @@ class BehaviorSettings(Settings):
     def _of_the_trainer(cls, value: Any, _: Any, info: ValidationInfo) -> Hyperparameters:
         kind = HYPERPARAMETERS[info.data.get("trainer_type", "ppo")]
         return value if isinstance(value, kind) else kind.model_validate(value)
+
+    @field_validator("critic_observations")
+    @classmethod
+    def _critic_has_an_encoder_of_its_own(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and getattr(info.data.get("hyperparameters"), "shared_critic", False):
+            raise ValueError("the policy would read the signals, too: shared_critic has to be false")
+        return value
 
     @field_validator("per_term_critic")
     @classmethod
@@ -235,6 +255,17 @@ class BehaviorSettings(Settings):
                     f"max_steps {self.max_steps} ends before anything is learned, which begins after "
                     f"buffer_init_steps + steps_per_update = {first:g}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _sequences_fit_a_batch(self) -> Self:
+        memory, hyper = self.network_settings.memory, self.hyperparameters
+        key = "batch_size" if hasattr(hyper, "batch_size") else "buffer_size"
+        size = getattr(hyper, key, None)
+        if memory is not None and size is not None and memory.sequence_length > size:
+            raise ValueError(
+                f"network_settings.memory.sequence_length {memory.sequence_length} is longer than {key} {size}"
+            )
         return self
 
     @property
@@ -325,26 +356,6 @@ class TorchSettings(Settings):
     threads: Annotated[PositiveInt, Field(le=1024)] = 1
 
 
-def without_effect(behavior: BehaviorSettings) -> list[str]:
-    """Return a line for everything that ML-Agents knows, was given, and changes nothing."""
-    lines = [
-        f"hyperparameters.{key} has no effect: {behavior.trainer_type} learns no reward signal"
-        for key in ("reward_signal_steps_per_update", "reward_signal_num_update")
-        if getattr(behavior.hyperparameters, key, None) is not None
-    ]
-    if behavior.threaded:
-        lines.append("threaded: true has no effect: simulation and updates take turns, so that a run can be repeated")
-    if behavior.network_settings.deterministic:
-        lines.append(
-            "deterministic has no effect on a training, which explores; evaluation does not, nor need inference"
-        )
-    if behavior.network_settings.dueling and behavior.trainer_type != "dqn":
-        lines.append(f"network_settings.dueling: true has no effect: {behavior.trainer_type} learns no action values")
-    if behavior.reward_signals.extrinsic.strength == 0.0:
-        lines.append("reward_signals.extrinsic has strength 0: the task's own reward has no effect")
-    return lines
-
-
 class RunSettings(Settings):
     """One YAML file: one run.
 
@@ -375,14 +386,9 @@ class RunSettings(Settings):
             raise ValueError("name a behavior of the scene, or give default_settings for all of them")
         return value
 
-    def deterministic(self) -> Self:
-        """Return these settings with policies that act without randomness, where they do not learn."""
-        networks = {name: of.network_settings for name, of in self.behaviors.items()}
-        chosen = {name: of.model_copy(update={"deterministic": True}) for name, of in networks.items()}
-        behaviors = {
-            name: of.model_copy(update={"network_settings": chosen[name]}) for name, of in self.behaviors.items()
-        }
-        return self.model_copy(update={"behaviors": behaviors})
+    def reads_signals(self, name: str) -> bool:
+        """Return whether a behavior's critics read signals."""
+        return self.with_behavior(name).behaviors[name].critic_observations is not None
 
     def with_behavior(self, name: str) -> Self:
         """Return these settings, with default_settings for a behavior that they do not name."""

@@ -11,8 +11,8 @@ from gymnasium.vector.utils import batch_space
 from reward_shaping import RewardError
 from trainers.config import find_config, load_settings
 from trainers.errors import RunError, UserError
-from trainers.evaluate import Policy
 from trainers.inspect_run import best_policies, open_run
+from trainers.policy import Policy
 from trainers.run_folder import RunFolder, find_run
 from trainers.settings import RunSettings
 from trainers.world import World, make_world
@@ -69,13 +69,14 @@ class Stage:
         self.period_s, self.episode_s = control.period_s, self.sim.task.roles[0].task.episode_s
         self.signals: dict[str, dict[str, np.ndarray]] = {}
         self.episode, self.step_count = 0, 0
-        self._obs: dict[str, Any] = {}
+        self._seen: dict[str, tuple[Any, dict[str, Any]]] = {}
+        self._cast = ""
         self._totals: dict[str, float] = {}
 
     def reset(self, seed: int | None = None) -> None:
         """Start a new episode; with a seed, the first of that seed."""
         starts = self.world.reset(seed)
-        self._obs = {name: obs for name, (obs, _) in starts.items()}
+        self._seen = dict(starts)
         self.signals = {name: _first_row(infos.get("signals", {})) for name, (_, infos) in starts.items()}
         self.episode = 0 if seed is not None else self.episode + 1
         self._begin()
@@ -90,8 +91,12 @@ class Stage:
             RunError: a reward term that is not a number.
         """
         policies = self.casts[cast]
+        if cast != self._cast:
+            self._cast = cast
+            for _, infos in self._seen.values():
+                infos["first"] = np.ones(1, dtype=bool)  # whoever takes over remembers nothing of this episode
         actions = {
-            name: policies[name](self._obs[name]) if name in policies else rows.no_action()
+            name: policies[name](*self._seen[name]) if name in policies else rows.no_action()
             for name, rows in self.world.rows.items()
         }
         try:
@@ -115,7 +120,7 @@ class Stage:
         self._totals = dict.fromkeys(self.behaviors, 0.0)
 
     def _moment(self, name: str, obs: Any, rew: Any, terminated: Any, truncated: Any, infos: dict[str, Any]) -> Moment:
-        self._obs[name] = obs
+        self._seen[name] = obs, infos
         self._totals[name] += float(rew[0])
         self.signals[name] = _first_row(infos.get("signals", {}))
         ended = bool(terminated[0] | truncated[0])
@@ -188,7 +193,7 @@ def random_policy(rows: AgentRows, seed: int) -> Policy:
     """Return a policy that draws uniform actions for every row."""
     space = batch_space(rows.single_action_space, rows.num_rows)
     space.seed(seed)
-    return lambda _obs: space.sample()
+    return lambda *_: space.sample()
 
 
 def scripted_policies(sim: SimEnv) -> Cast:
@@ -196,7 +201,7 @@ def scripted_policies(sim: SimEnv) -> Cast:
     controllers = BASELINES[sim.task.name](sim)
 
     def policy(role: Role) -> Policy:
-        def act(_obs: np.ndarray) -> np.ndarray:
+        def act(*_: Any) -> np.ndarray:
             components = read_components(role, sim.get_steps(role.behavior)[0])
             action = as_action(role, controllers[role.behavior](components))
             chosen: np.ndarray = action.discrete if role.choices else action.continuous

@@ -18,16 +18,20 @@ from trainers.checkpoint import load_checkpoint
 from trainers.config import dump_settings
 from trainers.curriculum import Curricula, check_parameters
 from trainers.display import Display
-from trainers.evaluate import Evaluation, Policy, evaluate_world
+from trainers.evaluate import Evaluation, evaluate_world
 from trainers.export.bundle import Export, best_checkpoint, export_actor
 from trainers.files import write_text
 from trainers.heads import heads_of
 from trainers.hindsight import make_hindsight
+from trainers.idle_settings import without_effect
 from trainers.imitation.demonstrations import load_shown
 from trainers.loop import Evaluate, TrainingLoop
+from trainers.observation import Observation, observation_of
+from trainers.policy import Policy
 from trainers.resume import changed_settings, initial_checkpoint, initialize, load_resumed, restore
 from trainers.run_folder import RunFolder
-from trainers.settings import BehaviorSettings, RunSettings, without_effect
+from trainers.settings import BehaviorSettings, RunSettings
+from trainers.vision import SMALLEST
 from trainers.wandb_log import WandbLog, import_wandb
 from trainers.world import World, make_world
 from trainers.world_errors import run_errors
@@ -181,7 +185,7 @@ class Roster:
         if source is not None:
             initialize(algorithm, source, name, behavior, self.document)
         self.algorithms[name] = algorithm
-        self.policies[name] = algorithm.act_deterministic
+        self.policies[name] = algorithm.policy()
 
     def _make_trainer(self, name: str) -> BehaviorTrainer:
         """Make what trains a behavior, and say what it is paid for and which settings have no effect."""
@@ -203,13 +207,8 @@ def make_algorithm(rows: AgentRows, settings: RunSettings, name: str, document: 
     Raises:
         UserError: a device that is not there, or observations, actions or value heads that the algorithm cannot handle.
     """
-    behavior = settings.behaviors[name]
-    observation, spec = rows.single_observation_space, rows.spec.action_spec
-    if observation.shape is None or len(observation.shape) != 1:
-        raise document.error(
-            ("behaviors", name),
-            f"{behavior.trainer_type} needs one vector observation, this behavior has {observation}",
-        )
+    behavior, spec = settings.behaviors[name], rows.spec.action_spec
+    observation = _observation(rows, behavior, name, document)
     shape = ActionShape(spec.continuous_size, tuple(spec.discrete_branches))
     algorithm = ALGORITHMS[behavior.trainer_type]
     if shape.kind not in algorithm.kinds:
@@ -221,6 +220,7 @@ def make_algorithm(rows: AgentRows, settings: RunSettings, name: str, document: 
         )
     if not algorithm.has_heads:
         _refuse_heads(behavior, name, document)
+    _refuse_memory(behavior, name, document)
     if behavior.behavioral_cloning is not None and not algorithm.clones:
         able = ", ".join(kind for kind, of in ALGORITHMS.items() if of.clones)
         raise document.error(
@@ -228,13 +228,61 @@ def make_algorithm(rows: AgentRows, settings: RunSettings, name: str, document: 
             f"{behavior.trainer_type} clones no demonstrations; trainers that do: {able}",
         )
     return algorithm(
-        observation.shape[0],
+        observation,
         shape,
         rows.num_rows,
         behavior,
         settings.env_settings.seed,
         _device(settings, document),
     )
+
+
+def _observation(rows: AgentRows, behavior: BehaviorSettings, name: str, document: Document) -> Observation:
+    """Return what the behavior's networks read.
+
+    Raises:
+        UserError: images too small for their encoder, or signals that are not there, or that no critic reads.
+    """
+    at, with_signals = ("behaviors", name), behavior.critic_observations is not None
+    observation = observation_of(rows, with_signals=with_signals)
+    if with_signals and not ALGORITHMS[behavior.trainer_type].reads_signals:
+        able = ", ".join(kind for kind, algorithm in ALGORITHMS.items() if algorithm.reads_signals)
+        raise document.error(
+            (*at, "critic_observations"), f"{behavior.trainer_type} has no critic for them; trainers that have: {able}"
+        )
+    if with_signals and not observation.signals:
+        raise document.error((*at, "critic_observations"), "the environment sends no signals, and `signals` names none")
+    kind = behavior.network_settings.vis_encode_type
+    for sensor in observation.sensors:
+        if sensor.kind == "image" and min(sensor.shape[1:]) < SMALLEST[kind]:
+            height, width = sensor.shape[1:]
+            raise document.error(
+                (*at, "network_settings", "vis_encode_type"),
+                f"{kind} needs images of at least {SMALLEST[kind]} x {SMALLEST[kind]}, "
+                f"{sensor.name} has {width} x {height}; for smaller ones: {_encoders_for(min(height, width))}",
+            )
+    for signal in () if observation.is_vector else behavior.reward_signals.intrinsic:
+        others = ", ".join(
+            f"{sensor.name} ({sensor.kind})" for sensor in observation.sensors if sensor.kind != "vector"
+        )
+        raise document.error((*at, "reward_signals", signal), f"{signal} reads vectors alone, and not {others}")
+    return observation
+
+
+def _encoders_for(pixels: int) -> str:
+    return ", ".join(kind for kind, least in SMALLEST.items() if least <= pixels)
+
+
+def _refuse_memory(behavior: BehaviorSettings, name: str, document: Document) -> None:
+    """Refuse a memory where nothing learns to use it."""
+    if behavior.network_settings.memory is None:
+        return
+    path = ("behaviors", name, "network_settings", "memory")
+    if not ALGORITHMS[behavior.trainer_type].remembers:
+        able = ", ".join(kind for kind, algorithm in ALGORITHMS.items() if algorithm.remembers)
+        raise document.error(path, f"{behavior.trainer_type} trains no memory; trainers that do: {able}")
+    if behavior.behavioral_cloning is not None:
+        raise document.error(path, "behavioral_cloning shows single moments, of which nothing can be remembered")
 
 
 def _refuse_heads(behavior: BehaviorSettings, name: str, document: Document) -> None:

@@ -85,7 +85,7 @@ def train(
     tensorflow_wanted: Annotated[bool, typer.Option("--tensorflow", hidden=True)] = False,
 ) -> None:
     """Train, evaluate, export."""
-    from trainers.config import load_settings  # noqa: PLC0415  # torch loads in seconds: not for --help
+    from trainers.config import acting_deterministically, load_settings  # noqa: PLC0415  # torch loads in seconds: not for --help
 
     if tensorflow_wanted:
         raise UserError("--tensorflow: networks are PyTorch's, as in mlagents-learn since release 18; leave it out")
@@ -122,7 +122,7 @@ def train(
     given = {key: value for key, value in options.items() if value is not None}
     settings, document = load_settings(path, given, overrides or [])
     if deterministic:
-        settings = settings.deterministic()
+        settings = acting_deterministically(settings)
     if settings.debug:
         _log_more()
     console = Console(highlight=False)

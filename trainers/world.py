@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 from mlagents_envs.base_env import BaseEnv
 
 from reward_shaping import ENV_REWARD_ONLY, Reward, RewardError, RewardScorer, RewardWrapper
@@ -12,6 +13,7 @@ from trainers.curriculum import check_parameters, check_signals, first_values, l
 from trainers.errors import RunError
 from trainers.hindsight import goal_of
 from trainers.masks import seen
+from trainers.observation import Observation, observation_of
 from trainers.settings import RunSettings
 from trainers.world_errors import environment_errors, reward_error
 from trainers.yaml_file import Document
@@ -35,18 +37,22 @@ Score = Callable[[str, AgentRows], RewardScorer]
 class World:
     """A scene whose behaviors are rewarded as their settings say.
 
-    Its observations are what policies see: where there are discrete actions, the masks follow the sensors' values.
+    Its observations are rows of what networks read: the numbers of all sensors, signals where critics read them, masks
+    where there are discrete actions.
+    Infos also tell in which rows, (N,) bool, an observation is the `first` of its episode.
     ML-Agents tells of a behavior when its first agent comes, which may be late: `newcomers` has those that have come.
 
     Args:
         scene: stepped until all of the behaviors have appeared in it, or some have and the others are late.
         names: of the behaviors, with or without `?team=`.
         score: makes what scores a behavior, from its name and its agents.
+        with_signals: tells of a name whether its critics read signals, too.
         open_to_all: behaviors that are not named belong to it, too, under their names without `?team=`.
         late: behaviors may join while others have begun.
 
     Attributes:
         rows: behavior -> its agents.
+        observations: behavior -> what makes up a row of what it sees.
         scorers: behavior -> what scores it.
 
     Raises:
@@ -58,14 +64,17 @@ class World:
         scene: UnityScene,
         names: Collection[str],
         score: Score,
+        with_signals: Callable[[str], bool],
         *,
         open_to_all: bool = False,
         late: bool = False,
     ) -> None:
         self.scene = scene
         self.rows: dict[str, AgentRows] = {}
+        self.observations: dict[str, Observation] = {}
         self.scorers: dict[str, RewardScorer] = {}
-        self._names, self._score, self._open = tuple(names), score, open_to_all
+        self._names, self._score, self._with_signals = tuple(names), score, with_signals
+        self._open = open_to_all
         self._known: set[str] = set()
         self._full_name: dict[str, str] = {}
         self._doubles: list[str] = []
@@ -117,6 +126,7 @@ class World:
         for name in actions:
             obs, env_rew, terminated, truncated, infos = results[name]
             rew = self.scorers[name].score(actions[name], env_rew, terminated, truncated, infos)
+            infos["first"] = terminated | truncated
             scored[name] = (self._seen(name, obs, infos), rew, terminated, truncated, infos)
         return scored
 
@@ -169,6 +179,7 @@ class World:
                 self._doubles.append(f"behavior {name}: name one of {self._full_name[name]}, {full}")
             elif name is not None:
                 self._full_name[name], self.rows[name] = full, self.scene.behaviors[full]
+                self.observations[name] = observation_of(self.rows[name], with_signals=self._with_signals(name))
                 self.scorers[name] = self._score(name, self.rows[name])
                 joined.append(name)
         return joined
@@ -182,10 +193,17 @@ class World:
 
     def _starts(self, starts: Mapping[str, Start]) -> dict[str, Start]:
         named = self._by_name(starts)
+        for name, (_, infos) in named.items():
+            infos["first"] = np.ones(self.rows[name].num_rows, dtype=bool)
         return {name: (self._seen(name, obs, infos), infos) for name, (obs, infos) in named.items()}
 
     def _seen(self, name: str, obs: Any, infos: dict[str, Any]) -> Any:
-        return seen(obs, infos, self.rows[name].spec.action_spec.discrete_branches)
+        observation = self.observations[name]
+        if "final_obs" in infos:
+            signals = infos.get("final_info", {}).get("signals", {})
+            infos["final_obs"] = observation.rows(infos["final_obs"], signals)
+        rows = observation.rows(obs, infos.get("signals", {}))
+        return seen(rows, infos, self.rows[name].spec.action_spec.discrete_branches)
 
     def _by_name(self, results: Mapping[str, T]) -> dict[str, T]:
         return {name: results[full] for name, full in self._full_name.items()}
@@ -213,6 +231,7 @@ class World:
             log.warning("%s; the one that came later stands still", double)
         for name in joined:
             obs, _, _, _, infos = told[self._full_name[name]]
+            infos["first"] = np.ones(self.rows[name].num_rows, dtype=bool)
             self._newcomers[name] = self._seen(name, obs, infos), infos
             self.scorers[name].begin(infos)
 
@@ -263,7 +282,8 @@ def make_world(
         everyone = settings.default_settings is not None
         with environment_errors(first, document):
             scene = UnityScene(env, layouts, None, signals, None if everyone else names)
-            return World(scene, names, score, open_to_all=everyone, late=late and not described)
+            late = late and not described
+            return World(scene, names, score, settings.reads_signals, open_to_all=everyone, late=late)
     except BaseException:
         env.close()
         raise

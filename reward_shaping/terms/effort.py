@@ -36,7 +36,7 @@ def saturation(action: Array, limit: Annotated[float, Field(gt=0, le=1)] = 0.95)
     Returns:
         (N,), in [0, 1].
     """
-    part: Array = np.count_nonzero(np.abs(action) >= limit, axis=1) / action.shape[1]
+    part: Array = np.add.reduce(np.abs(action) >= limit, axis=1) / action.shape[1]
     return part
 
 

@@ -23,7 +23,7 @@ STEPS = [
 ]
 
 
-def policy(obs: np.ndarray) -> np.ndarray:
+def policy(obs: np.ndarray, _: object) -> np.ndarray:
     return np.zeros((len(obs), 1), np.float32)
 
 
@@ -51,9 +51,9 @@ def test_the_seed_reaches_the_environment() -> None:
 def test_the_policy_sees_the_rows_of_the_last_step() -> None:
     seen = []
 
-    def watching(obs: np.ndarray) -> np.ndarray:
+    def watching(obs: np.ndarray, infos: object) -> np.ndarray:
         seen.append(obs[:, 0].tolist())
-        return policy(obs)
+        return policy(obs, infos)
 
     evaluate(ScriptedRows(STEPS), watching, 2, seed=0)
     assert seen == [[0, 0], [1, 1], [2, 2]]

@@ -13,7 +13,8 @@ import yaml
 from tests.helpers import assert_refused, cli
 from trainers.config import load_settings
 from trainers.errors import UserError
-from trainers.settings import NetworkSettings, without_effect
+from trainers.idle_settings import without_effect
+from trainers.settings import NetworkSettings
 
 Tree = dict[str, Any]
 DEMOS = "Project/Assets/ML-Agents/Examples"

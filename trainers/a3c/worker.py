@@ -87,7 +87,7 @@ class Worker:
         self.max_steps = behavior.max_steps
         rows = world.rows[self.name].num_rows
         actor = shared.actor
-        self.algorithm = A3c(actor.obs_size, actor.shape, rows, behavior, self.seed, torch.device("cpu"))
+        self.algorithm = A3c(actor.observation, actor.shape, rows, behavior, self.seed, torch.device("cpu"))
         self.algorithm.join(shared, job.worker)
         self.scorer = world.scorers[self.name]
         self.scorer.continue_from(shared.step, {"successes": []})

@@ -53,12 +53,12 @@ class A2c(ActorCritic):
 
     def _loss(self, samples: Samples, entropy_coef: float) -> tuple[Tensor, dict[str, Tensor]]:
         """Return L = L_pi + c_v L_v - c_e H, with L_pi = -mean A log pi(a|s), and its parts."""
-        obs, act, adv, returns, _ = samples
+        _, act, adv, returns, _ = samples
         if self.hyper.normalize_advantage:
             adv = (adv - adv.mean()) / (adv.std(correction=0) + 1e-8)
-        logp, entropy = self.actor.log_prob_and_entropy(obs, act)
+        logp, entropy = self.actor.log_prob_and_entropy(self.reader.all(self.actor, "actor"), act)
         policy_loss = -(adv * logp).mean()
-        value_loss = (returns - self.critic(obs)).square().mean()
+        value_loss = (returns - self.critic(self.reader.all(self.critic, "critic"))).square().mean()
         loss: Tensor = policy_loss + self.hyper.value_coefficient * value_loss - entropy_coef * entropy
         parts = {"losses/policy_loss": policy_loss, "losses/value_loss": value_loss, "policy/entropy": entropy}
         return loss, {name: part.detach() for name, part in parts.items()}

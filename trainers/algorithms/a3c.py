@@ -21,6 +21,8 @@ class A3c(A2c):
         shared: the global networks.
     """
 
+    remembers: ClassVar[bool] = False
+    reads_signals: ClassVar[bool] = False  # a worker knows of its networks' sensors alone
     has_heads: ClassVar[bool] = False  # costs and intrinsic rewards would need statistics of all workers
     hyper: A3cHyperparameters
     shared: GlobalNetworks

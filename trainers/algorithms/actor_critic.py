@@ -19,6 +19,8 @@ from trainers.hyperparameters import ActorCriticHyperparameters
 from trainers.imitation.demonstrations import Shown
 from trainers.intrinsic import IntrinsicRewards
 from trainers.networks import Critic
+from trainers.observation import Observed, as_observation
+from trainers.recurrence import PlainReader, RowMemory, SequenceReader, Sequences, unroll
 from trainers.rollout import Rollout
 from trainers.settings import BehaviorSettings
 
@@ -50,30 +52,37 @@ class ActorCritic(Algorithm):
     learned: ClassVar[tuple[str, ...]] = ("actor", "critic", "optimizer")
     kinds: ClassVar[tuple[ActionKind, ...]] = ("continuous", "discrete", "hybrid")
     has_heads: ClassVar[bool] = True
+    remembers: ClassVar[bool] = True
+    reads_signals: ClassVar[bool] = True
     make_actor = staticmethod(make_stochastic_actor)
     actor: StochasticActor
     hyper: ActorCriticHyperparameters
 
     def __init__(
-        self, obs_size: int, shape: ActionShape, rows: int, settings: BehaviorSettings, seed: int, device: torch.device
+        self, obs: Observed, shape: ActionShape, rows: int, settings: BehaviorSettings, seed: int, device: torch.device
     ) -> None:
         assert isinstance(settings.hyperparameters, ActorCriticHyperparameters)
         self.settings, self.hyper = settings, settings.hyperparameters
         self.heads = heads_of(settings)
         self.device = device
         torch.manual_seed(seed)
-        self.actor = self.make_actor(obs_size, shape, settings.network_settings).to(device)
-        self.critic = Critic(obs_size, len(self.heads), settings.network_settings).to(device)
+        self.actor = self.make_actor(obs, shape, settings.network_settings).to(device)
+        observation = as_observation(obs)
+        self.critic = Critic(observation.for_critic(), len(self.heads), settings.network_settings).to(device)
         if self.hyper.shared_critic:
-            self.critic.encoder = self.actor.encoder
+            self.critic.encoder, self.critic.memory = self.actor.encoder, self.actor.memory
         self.parameters = list(dict.fromkeys([*self.actor.parameters(), *self.critic.parameters()]))
         self.optimizer = self._make_optimizer()
         self.generator = torch.Generator().manual_seed(seed)
         steps = max(1, self.hyper.buffer_size // rows)
-        self.rollout = Rollout(steps, rows, obs_size + shape.choices, shape.size, len(self.heads))
+        memory_size = self.actor.memory_size
+        self.rollout = Rollout(steps, rows, observation.width + shape.choices, shape.size, len(self.heads), memory_size)
+        self.memory = RowMemory(rows, memory_size, device)
+        self._critic_memory = self.memory.now  # before the first step of the rollout
+        self.reader: PlainReader | SequenceReader
         costs = settings.reward_shaping.costs if settings.reward_shaping else {}
         self.costs = CostControl(self.heads, costs, rows)
-        self.intrinsic = IntrinsicRewards(self.heads, settings, obs_size, shape, rows, seed, device)
+        self.intrinsic = IntrinsicRewards(self.heads, settings, observation.size, shape, rows, seed, device)
         self._episodic = torch.tensor([head.episodic for head in self.heads], device=device)
         self._last_act = torch.zeros(rows, shape.size)
 
@@ -88,11 +97,23 @@ class ActorCritic(Algorithm):
         if t == 0:
             rollout.obs[0] = torch.from_numpy(obs)
             rollout.noise.normal_(generator=self.generator)
-        act = self.actor.sample(rollout.obs[t].to(self.device), rollout.noise[t].to(self.device)).cpu()
+        rollout.memory[t] = self.memory.now
+        inputs = self.memory.step(self.actor, rollout.obs[t].to(self.device))
+        act = self.actor.sample(inputs, rollout.noise[t].to(self.device)).cpu()
         if not requesting.all():
             act = torch.where(torch.from_numpy(requesting)[:, None], act, self._last_act)
         rollout.act[t] = self._last_act = act
         return self.actor.shape.for_env(self.actor.command(act))
+
+    @torch.no_grad()
+    def act_deterministic(self, obs: np.ndarray) -> Any:
+        """Choose the best known actions, in the light of what the rows remember."""
+        inputs = self.memory.step(self.actor, torch.from_numpy(obs).to(self.device))
+        return self.actor.shape.for_env(self.actor.action(inputs).cpu())
+
+    def follow(self, valid: np.ndarray, done: np.ndarray) -> None:
+        """Let the rows remember what they have seen."""
+        self.memory.advance(*(torch.from_numpy(flag).to(self.device) for flag in (valid, done)))
 
     def observe(self, step: Step) -> None:
         """Store the transition; where no row's has ended, nothing but what is seen next."""
@@ -109,6 +130,7 @@ class ActorCritic(Algorithm):
             rollout.add_final_obs(rows, torch.from_numpy(step.final_obs)[rows])
         rollout.length += 1
         rollout.obs[rollout.length] = torch.from_numpy(step.next_obs)
+        self.follow(step.valid, step.terminated | step.truncated)
 
     def show(self, shown: Mapping[str, Shown]) -> None:
         """Let rewards for what was shown compare with it."""
@@ -117,6 +139,8 @@ class ActorCritic(Algorithm):
     def abandon_episodes(self) -> None:
         """Drop the rollout under way."""
         self.rollout.clear()
+        self.memory.clear()
+        self._critic_memory = self.memory.now
         self.costs.abandon_episodes()
 
     def ready(self) -> bool:
@@ -135,6 +159,7 @@ class ActorCritic(Algorithm):
             "costs": self.costs.state_dict(),
             "intrinsic": self.intrinsic.state_dict(),
             "last_act": self._last_act.clone(),
+            "memory": {"actor": self.memory.now.clone(), "critic": self._critic_memory.clone()},
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -148,37 +173,76 @@ class ActorCritic(Algorithm):
         self.intrinsic.load_state_dict(state["intrinsic"])
         if state["last_act"].shape == self._last_act.shape:
             self._last_act = state["last_act"].clone()
+        if self.actor.memory is not None:
+            self.memory.load(state["memory"]["actor"])
+            self._critic_memory = self.memory.fitting(state["memory"]["critic"])
 
     @torch.no_grad()
     def _batch(self) -> Samples:
         """Return the rollout's samples."""
         rollout = self.rollout
-        obs = rollout.obs.to(self.device)
-        val = self.critic(obs)
-        head_adv, valid = self._advantages(val[:-1], self._next_values(val))
-        head_adv, val = head_adv[valid], val[:-1][valid]
+        obs, valid = rollout.obs.to(self.device), rollout.valid.to(self.device)
+        seen = obs[:-1][valid]
+        if self.actor.memory is None:
+            val = self.critic(obs)
+            next_val = self._next_values(val)
+            self.reader = PlainReader(seen)
+        else:
+            val, next_val = self._remember(obs, seen)
+        head_adv = self._advantages(val[:-1], next_val)[valid]
+        val = val[:-1][valid]
         adv = (head_adv * self.costs.weights().to(self.device)).sum(dim=1)
-        return Samples(obs[:-1][valid], rollout.act.to(self.device)[valid], adv, head_adv + val, val)
+        return Samples(seen, rollout.act.to(self.device)[valid], adv, head_adv + val, val)
 
     def _rate(self) -> float:
         """Return the learning rate."""
         rate: float = self.optimizer.param_groups[0]["lr"]
         return rate
 
-    def _next_values(self, val: Tensor) -> Tensor:
+    def _remember(self, obs: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+        """Let a critic with a memory read the rollout, from where the one before it ended; cut this into sequences.
+
+        Args:
+            obs: of the rollout, (T + 1, N, D).
+            seen: its samples', (B, D).
+
+        Returns:
+            V(s_t), (T + 1, N, K), and V(s_{t+1}), (T, N, K).
+        """
+        memory = self.settings.network_settings.memory
+        assert memory is not None
+        valid, done, remembered = (
+            part.to(self.device) for part in (self.rollout.valid, self.rollout.done, self.rollout.memory)
+        )
+        read = unroll(self.critic, obs, self._critic_memory, valid, done)
+        self._critic_memory = read.before[-1]
+        sequences = Sequences(valid, done, memory.sequence_length)
+        memories = {"actor": remembered[valid], "critic": read.before[:-1][valid]}
+        self.reader = SequenceReader(seen, sequences, memories)
+        val: Tensor = self.critic(read.inputs)
+        return val, self._next_values(val, read.after)
+
+    def _next_values(self, val: Tensor, remembered: Tensor | None = None) -> Tensor:
         """Return V(s_{t+1}), (T, N, K), from V of the stored observations, (T + 1, N, K).
 
         After a cut, an episodic head looks at the true last observation, any other one at the next episode's first.
+
+        Args:
+            val: V(s_t).
+            remembered: by the critic after each step, (T + 1, N, S); None where it remembers nothing.
         """
         rollout, next_val = self.rollout, val[1:].clone()
         for t, rows, final_obs in rollout.final_obs:
             cut = rollout.truncated[t, rows] > 0.0
-            final_val = self.critic(final_obs[cut].to(self.device))
+            inputs = final_obs[cut].to(self.device)
+            if remembered is not None:
+                inputs, _ = self.critic.step(inputs, remembered[t, rows[cut]])
+            final_val = self.critic(inputs)
             next_val[t, rows[cut]] = torch.where(self._episodic, final_val, next_val[t, rows[cut]])
         return next_val
 
-    def _advantages(self, val: Tensor, next_val: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the advantages of every head, (T, N, K), and where they are to be had, (T, N), bool."""
+    def _advantages(self, val: Tensor, next_val: Tensor) -> Tensor:
+        """Return the advantages of every head, (T, N, K); meaningless where there is no sample."""
         rollout, device = self.rollout, self.device
         rew, terminated, valid = (part.to(device) for part in (rollout.rew, rollout.terminated, rollout.valid))
         done = torch.maximum(terminated, rollout.truncated.to(device))
@@ -186,7 +250,7 @@ class ActorCritic(Algorithm):
         ends, done_ends = (flag.unsqueeze(-1) * self._episodic for flag in (terminated, done))
         cut = torch.maximum(done_ends, horizon_ends[:, None, None].float())
         gamma = [head.gamma for head in self.heads]
-        return gae(rew, val, next_val, ends, cut, valid.unsqueeze(-1), gamma=gamma, lam=self.hyper.lambd), valid
+        return gae(rew, val, next_val, ends, cut, valid.unsqueeze(-1), gamma=gamma, lam=self.hyper.lambd)
 
     def _value_metrics(self, returns: Tensor, val: Tensor) -> Metrics:
         """Return how well the reward is foreseen; where there are several heads, each of them, and what it weighs."""

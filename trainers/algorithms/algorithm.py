@@ -11,6 +11,8 @@ import torch
 from reward_shaping import Transition
 from trainers.actors import ActionKind, ActionShape, Actor
 from trainers.imitation.demonstrations import Shown
+from trainers.observation import Observed
+from trainers.policy import GreedyPolicy, Policy
 from trainers.settings import BehaviorSettings, NetworkSettings
 
 Metrics = dict[str, float]
@@ -45,7 +47,7 @@ class Algorithm(ABC):
     """A learner: acts, observes what came of it, and updates when it has enough.
 
     Args:
-        obs_size: D.
+        obs: D, or the sensors whose D numbers make an observation.
         shape: of the actions; A of them.
         rows: N.
         settings: of the behavior.
@@ -58,19 +60,23 @@ class Algorithm(ABC):
         kinds: of actions that it can decide on.
         has_heads: whether it learns a value for each head; if not, it learns from the total reward alone.
         clones: whether it learns from `behavioral_cloning`, too.
+        remembers: whether its networks may have a memory.
+        reads_signals: whether it has a critic that can read more than the policy sees.
     """
 
     learned: ClassVar[tuple[str, ...]]
     kinds: ClassVar[tuple[ActionKind, ...]] = ("continuous",)
     has_heads: ClassVar[bool] = False
     clones: ClassVar[bool] = False
+    remembers: ClassVar[bool] = False
+    reads_signals: ClassVar[bool] = False
     actor: Actor
     device: torch.device
 
     @abstractmethod
     def __init__(
         self,
-        obs_size: int,
+        obs: Observed,
         shape: ActionShape,
         rows: int,
         settings: BehaviorSettings,
@@ -80,7 +86,7 @@ class Algorithm(ABC):
 
     @staticmethod
     @abstractmethod
-    def make_actor(obs_size: int, shape: ActionShape, settings: NetworkSettings) -> Actor:
+    def make_actor(observed: Observed, shape: ActionShape, settings: NetworkSettings) -> Actor:
         """Make the kind of policy that this algorithm trains, with new weights."""
 
     @abstractmethod
@@ -95,6 +101,13 @@ class Algorithm(ABC):
     def act_deterministic(self, obs: np.ndarray) -> Any:
         """Choose the best known actions likewise, without any randomness."""
         return self.actor.shape.for_env(self.actor.action(torch.from_numpy(obs).to(self.device)).cpu())
+
+    def follow(self, valid: np.ndarray, done: np.ndarray) -> None:  # noqa: B027  # most remember nothing
+        """Keep up with rows, (N,) bool each, that were acted in without being learned from."""
+
+    def policy(self) -> Policy:
+        """Return the best known policy, without any randomness, for rows of its own."""
+        return GreedyPolicy(self.actor, self.device)
 
     @abstractmethod
     def observe(self, step: Step) -> None:

@@ -11,6 +11,7 @@ from trainers.algorithms.algorithm import Step
 from trainers.algorithms.off_policy import Batch, OffPolicy, descend
 from trainers.hyperparameters import DdpgHyperparameters
 from trainers.noise import Noise
+from trainers.observation import Observed
 from trainers.settings import BehaviorSettings, NetworkSettings
 
 
@@ -29,17 +30,17 @@ class Ddpg(OffPolicy):
     learned: ClassVar[tuple[str, ...]] = (*parts, "updates")
 
     def __init__(
-        self, obs_size: int, shape: ActionShape, rows: int, settings: BehaviorSettings, seed: int, device: torch.device
+        self, obs: Observed, shape: ActionShape, rows: int, settings: BehaviorSettings, seed: int, device: torch.device
     ) -> None:
-        super().__init__(obs_size, shape, rows, settings, seed, device)
+        super().__init__(obs, shape, rows, settings, seed, device)
         assert isinstance(settings.hyperparameters, DdpgHyperparameters)
         self.target_actor = self.target_of(self.actor)
         self.noise = Noise(settings.hyperparameters.noise, rows, shape.continuous)
 
     @staticmethod
-    def make_actor(obs_size: int, shape: ActionShape, settings: NetworkSettings) -> TanhActor:
+    def make_actor(observed: Observed, shape: ActionShape, settings: NetworkSettings) -> TanhActor:
         """Make a deterministic policy."""
-        return TanhActor(obs_size, shape, settings)
+        return TanhActor(observed, shape, settings)
 
     def explore(self, obs: Tensor) -> Tensor:
         """Return mu(s) + noise; eq. 7."""

@@ -14,6 +14,7 @@ from trainers.algorithms.off_policy import OffPolicy
 from trainers.choices import best, draw, masked_log_probs
 from trainers.descent import clip_gradient
 from trainers.hyperparameters import DqnHyperparameters
+from trainers.observation import Observed
 from trainers.priorities import PrioritizedReplay
 from trainers.q_network import QNetwork
 from trainers.replay import Replay
@@ -59,17 +60,17 @@ class Dqn(OffPolicy):
     actor: QNetwork
 
     def __init__(
-        self, obs_size: int, shape: ActionShape, rows: int, settings: BehaviorSettings, seed: int, device: torch.device
+        self, obs: Observed, shape: ActionShape, rows: int, settings: BehaviorSettings, seed: int, device: torch.device
     ) -> None:
         assert isinstance(settings.hyperparameters, DqnHyperparameters)
         self.hyper = settings.hyperparameters
-        super().__init__(obs_size, shape, rows, settings, seed, device)
+        super().__init__(obs, shape, rows, settings, seed, device)
         self._follow(0.0)
 
     @staticmethod
-    def make_actor(obs_size: int, shape: ActionShape, settings: NetworkSettings) -> QNetwork:
+    def make_actor(observed: Observed, shape: ActionShape, settings: NetworkSettings) -> QNetwork:
         """Make a network of action values."""
-        return QNetwork(obs_size, shape, settings)
+        return QNetwork(observed, shape, settings)
 
     def make_critics(self, network: NetworkSettings) -> None:  # noqa: ARG002  # they are the actor's copies
         """Make the target network and the optimiser."""

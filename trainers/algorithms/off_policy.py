@@ -15,6 +15,7 @@ from trainers.algorithms.algorithm import Algorithm, Metrics, Step
 from trainers.descent import mean_metrics, set_rate
 from trainers.hindsight import Hindsight
 from trainers.hyperparameters import OffPolicyHyperparameters
+from trainers.observation import Observed
 from trainers.replay import Replay
 from trainers.schedules import LEARNING_RATE_FLOOR, scheduled
 from trainers.settings import BehaviorSettings, NetworkSettings
@@ -56,7 +57,7 @@ class OffPolicy(Algorithm):
     parts: ClassVar[tuple[str, ...]]
 
     def __init__(
-        self, obs_size: int, shape: ActionShape, rows: int, settings: BehaviorSettings, seed: int, device: torch.device
+        self, obs: Observed, shape: ActionShape, rows: int, settings: BehaviorSettings, seed: int, device: torch.device
     ) -> None:
         assert isinstance(settings.hyperparameters, OffPolicyHyperparameters)
         self.common, self.device = settings.hyperparameters, device
@@ -64,11 +65,11 @@ class OffPolicy(Algorithm):
         self.generator = torch.Generator().manual_seed(seed)
         torch.manual_seed(seed)
         network = settings.network_settings
-        self.actor = self.make_actor(obs_size, shape, network).to(device)
+        self.actor = self.make_actor(obs, shape, network).to(device)
         self.normalizer = self.actor.encoder.normalizer()
         self.make_critics(network)
         self.hindsight: Hindsight | None = None
-        seen = obs_size + shape.choices
+        seen = self.actor.obs_size + shape.choices
         sizes = {"obs": seen, "act": shape.size, "rew": 1, "next_obs": seen, "terminated": 1}
         self.replay = self.make_replay(rows, sizes, seed)
         self.updates = 0
@@ -78,7 +79,7 @@ class OffPolicy(Algorithm):
     def make_critics(self, network: NetworkSettings) -> None:
         """Make the networks beside the actor, and the optimisers."""
         actor = self.actor
-        critic = ActionValue(actor.obs_size, actor.shape.continuous, network, self.critics, self.normalizer)
+        critic = ActionValue(actor.observation, actor.shape.continuous, network, self.critics, self.normalizer)
         self.critic = critic.to(self.device)
         self.target_critic = self.target_of(self.critic)
         self.actor_optimizer = self.adam(self.actor)

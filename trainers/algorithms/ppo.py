@@ -10,11 +10,13 @@ from torch.optim import Adam, Optimizer
 from trainers.actors import ActionShape
 from trainers.algorithms.actor_critic import ActorCritic
 from trainers.algorithms.algorithm import Metrics
-from trainers.descent import clip_gradient, mean_metrics, minibatches, set_rate
+from trainers.descent import clip_gradient, mean_metrics, set_rate
 from trainers.hyperparameters import PpoHyperparameters
 from trainers.imitation.cloning import Cloning
 from trainers.imitation.demonstrations import Shown
 from trainers.importance import kl_divergence, surrogate
+from trainers.observation import Observed
+from trainers.recurrence import Read
 from trainers.schedules import BETA_FLOOR, EPSILON_FLOOR, LEARNING_RATE_FLOOR, scheduled
 from trainers.settings import BehaviorSettings
 
@@ -22,7 +24,10 @@ MIN_RATE, MAX_RATE = 1e-5, 1e-2  # bounds of a learning rate that adapts
 
 
 class Minibatch(NamedTuple):
-    """Samples as they were under the policy that made them: `Samples`, and log pi_old(a|s), (B,)."""
+    """Samples as they were under the policy that made them: `Samples`, and log pi_old(a|s), (B,).
+
+    `obs` is what the policy reads, `critic_obs` what the critic does.
+    """
 
     obs: Tensor
     act: Tensor
@@ -30,6 +35,7 @@ class Minibatch(NamedTuple):
     adv: Tensor
     returns: Tensor
     val: Tensor
+    critic_obs: Tensor
 
 
 class Ppo(ActorCritic):
@@ -43,9 +49,9 @@ class Ppo(ActorCritic):
     hyper: PpoHyperparameters
 
     def __init__(
-        self, obs_size: int, shape: ActionShape, rows: int, settings: BehaviorSettings, seed: int, device: torch.device
+        self, obs: Observed, shape: ActionShape, rows: int, settings: BehaviorSettings, seed: int, device: torch.device
     ) -> None:
-        super().__init__(obs_size, shape, rows, settings, seed, device)
+        super().__init__(obs, shape, rows, settings, seed, device)
         self.kl_coef = self.hyper.kl_coefficient
         self.cloning = Cloning(self.actor, settings.behavioral_cloning, self.hyper, seed)
 
@@ -68,9 +74,9 @@ class Ppo(ActorCritic):
         beside = self.costs.update(self.rollout)
         beside |= self.intrinsic.pay(self.rollout, hyper.batch_size, hyper.num_epoch)
         samples = self._samples()
-        batches = minibatches(samples.obs, hyper.batch_size, hyper.num_epoch, self.generator)
         means = mean_metrics(
-            self._descend(Minibatch(*(part[batch] for part in samples)), clip_range, entropy_coef) for batch in batches
+            self._descend(_minibatch(samples, read), clip_range, entropy_coef)
+            for read in self.reader.passes(self.actor, self.critic, hyper.batch_size, hyper.num_epoch, self.generator)
         )
         if hyper.objective == "kl":
             beside["policy/kl_coef"] = self.kl_coef
@@ -108,7 +114,7 @@ class Ppo(ActorCritic):
             policy_loss = clipped_policy_loss(new_logp, batch.logp, batch.adv, clip_range)
         else:
             policy_loss = penalized_policy_loss(new_logp, batch.logp, batch.adv, self.kl_coef)
-        val = self.critic(batch.obs)
+        val = self.critic(batch.critic_obs)
         if hyper.value_clipping:
             value_loss = clipped_value_loss(val, batch.val, batch.returns, clip_range)
         else:
@@ -132,13 +138,20 @@ class Ppo(ActorCritic):
     def _samples(self) -> Minibatch:
         """Return the rollout's samples, their advantages normalised."""
         obs, act, adv, returns, val = self._batch()
-        logp = self.actor.log_prob(obs, act)
-        return Minibatch(obs, act, logp, (adv - adv.mean()) / (adv.std(correction=0) + 1e-8), returns, val)
+        logp = self.actor.log_prob(self.reader.all(self.actor, "actor"), act)
+        return Minibatch(obs, act, logp, (adv - adv.mean()) / (adv.std(correction=0) + 1e-8), returns, val, obs)
 
     @torch.no_grad()
     def _divergence(self, samples: Minibatch) -> float:
         """Return how far the policy has come from the one that made the samples, in nats."""
-        return float(kl_divergence(self.actor.log_prob(samples.obs, samples.act), samples.logp))
+        logp = self.actor.log_prob(self.reader.all(self.actor, "actor"), samples.act)
+        return float(kl_divergence(logp, samples.logp))
+
+
+def _minibatch(samples: Minibatch, read: Read) -> Minibatch:
+    """Return some of the samples, with what the networks read of them."""
+    targets = (part[read.samples] for part in samples[1:-1])
+    return Minibatch(read.actor, *targets, read.critic)
 
 
 def clipped_policy_loss(new_logp: Tensor, old_logp: Tensor, adv: Tensor, clip_range: float) -> Tensor:

@@ -12,6 +12,7 @@ from trainers.choices import make_stochastic_actor
 from trainers.descent import clip_gradient, set_rate
 from trainers.episodes import Episodes
 from trainers.hyperparameters import ReinforceHyperparameters
+from trainers.observation import Observed
 from trainers.schedules import LEARNING_RATE_FLOOR, scheduled
 from trainers.settings import BehaviorSettings
 
@@ -31,17 +32,17 @@ class Reinforce(Algorithm):
     actor: StochasticActor
 
     def __init__(
-        self, obs_size: int, shape: ActionShape, rows: int, settings: BehaviorSettings, seed: int, device: torch.device
+        self, obs: Observed, shape: ActionShape, rows: int, settings: BehaviorSettings, seed: int, device: torch.device
     ) -> None:
         assert isinstance(settings.hyperparameters, ReinforceHyperparameters)
         self.hyper, self.gamma = settings.hyperparameters, settings.reward_signals.extrinsic.gamma
         self.device = device
         torch.manual_seed(seed)
-        self.actor = self.make_actor(obs_size, shape, settings.network_settings).to(device)
+        self.actor = self.make_actor(obs, shape, settings.network_settings).to(device)
         self.optimizer = torch.optim.Adam(self.actor.parameters(), lr=self.hyper.learning_rate, eps=1e-5, fused=True)
         self.generator = torch.Generator().manual_seed(seed)
         self.episodes = Episodes(rows, -(-self.hyper.num_episodes // rows))
-        self._obs = np.zeros((rows, obs_size + shape.choices), dtype=np.float32)
+        self._obs = np.zeros((rows, self.actor.obs_size + shape.choices), dtype=np.float32)
         self._act = torch.zeros(rows, shape.size)
 
     @torch.no_grad()

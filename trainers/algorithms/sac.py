@@ -10,6 +10,7 @@ from trainers.action_value import soft_update
 from trainers.actors import ActionShape, SquashedGaussianActor
 from trainers.algorithms.off_policy import Batch, OffPolicy, descend
 from trainers.hyperparameters import SacHyperparameters
+from trainers.observation import Observed
 from trainers.settings import BehaviorSettings, NetworkSettings
 
 
@@ -42,18 +43,18 @@ class Sac(OffPolicy):
     actor: SquashedGaussianActor
 
     def __init__(
-        self, obs_size: int, shape: ActionShape, rows: int, settings: BehaviorSettings, seed: int, device: torch.device
+        self, obs: Observed, shape: ActionShape, rows: int, settings: BehaviorSettings, seed: int, device: torch.device
     ) -> None:
-        super().__init__(obs_size, shape, rows, settings, seed, device)
+        super().__init__(obs, shape, rows, settings, seed, device)
         assert isinstance(settings.hyperparameters, SacHyperparameters)
         self.temperature = Temperature(settings.hyperparameters.init_entcoef).to(device)
         self.temperature_optimizer = self.adam(self.temperature)
         self.target_entropy = -float(shape.continuous)
 
     @staticmethod
-    def make_actor(obs_size: int, shape: ActionShape, settings: NetworkSettings) -> SquashedGaussianActor:
+    def make_actor(observed: Observed, shape: ActionShape, settings: NetworkSettings) -> SquashedGaussianActor:
         """Make a squashed Gaussian policy."""
-        return SquashedGaussianActor(obs_size, shape, settings)
+        return SquashedGaussianActor(observed, shape, settings)
 
     def explore(self, obs: Tensor) -> Tensor:
         """Return a sample of pi(.|s)."""

@@ -9,6 +9,7 @@ from trainers.actors import ActionShape
 from trainers.algorithms.ddpg import Ddpg
 from trainers.algorithms.off_policy import Batch
 from trainers.hyperparameters import Td3Hyperparameters
+from trainers.observation import Observed
 from trainers.settings import BehaviorSettings
 
 
@@ -18,9 +19,9 @@ class Td3(Ddpg):
     critics: ClassVar[int] = 2
 
     def __init__(
-        self, obs_size: int, shape: ActionShape, rows: int, settings: BehaviorSettings, seed: int, device: torch.device
+        self, obs: Observed, shape: ActionShape, rows: int, settings: BehaviorSettings, seed: int, device: torch.device
     ) -> None:
-        super().__init__(obs_size, shape, rows, settings, seed, device)
+        super().__init__(obs, shape, rows, settings, seed, device)
         assert isinstance(settings.hyperparameters, Td3Hyperparameters)
         self.hyper = settings.hyperparameters
 

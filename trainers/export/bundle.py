@@ -20,8 +20,9 @@ from trainers.config import dump_settings
 from trainers.errors import RunError
 from trainers.evaluate import Evaluation
 from trainers.export.parity import SAMPLES, TOLERANCE, onnx_difference
-from trainers.export.unity_onnx import OPSET, write_unity_onnx
+from trainers.export.unity_onnx import OPSET, RECURRENT_IN, RECURRENT_OUT, write_unity_onnx
 from trainers.files import write_atomically
+from trainers.observation import Observation
 from trainers.run_folder import RunFolder
 from trainers.settings import RunSettings
 from unity_env.sim.role import Role, find_role
@@ -69,7 +70,8 @@ def export_actor(folder: RunFolder, name: str, settings: RunSettings, measured: 
                     f"export of {source}: actions differ by {difference:.2e} from the trained policy, "
                     f"more than {TOLERANCE:.0e}; nothing was exported"
                 )
-            card = _actor_card(settings, name, state, source, _measured(measured, settings, target, state), difference)
+            known = _measured(measured, settings, target, state)
+            card = _actor_card(settings, name, state, source, known, difference, actor)
             card["files"] = {"actor.onnx": _sha256(onnx_path)}
             (Path(made) / "actor.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
             _replace_folder(Path(made), target)
@@ -97,7 +99,9 @@ def best_checkpoint(folder: RunFolder, name: str) -> Path:
 def _rebuild_actor(state: dict[str, Any], settings: RunSettings, name: str) -> Actor:
     behavior = settings.behaviors[name]
     make_actor = ALGORITHMS[behavior.trainer_type].make_actor
-    actor = make_actor(state["obs_size"], _shape(state), behavior.network_settings)
+    seen = state.get("observation")  # which checkpoints of earlier versions, of one vector each, lack
+    observed = state["obs_size"] if seen is None else Observation.from_state(seen)
+    actor = make_actor(observed, _shape(state), behavior.network_settings)
     actor.load_state_dict(state["algorithm"]["actor"])
     return actor.eval()
 
@@ -144,6 +148,7 @@ def _actor_card(
     source: Path,
     measured: dict[str, Any] | None,
     difference: float,
+    actor: Actor,
 ) -> dict[str, Any]:
     """Describe the actor for whoever runs it: what goes in, what comes out, where it is from."""
     config = dump_settings(settings)
@@ -151,7 +156,7 @@ def _actor_card(
     card: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "behavior": name,
-        "onnx": {"opset": OPSET, **_tensors(_shape(state)), "memory_size": 0},
+        "onnx": {"opset": OPSET, **_tensors(actor)},
     }
     task_name = settings.env_settings.sim_task or settings.env_settings.task
     if task_name is not None:
@@ -174,9 +179,17 @@ def _actor_card(
     return card
 
 
-def _tensors(shape: ActionShape) -> dict[str, Any]:
-    """Name the network's input and its deterministic outputs; in `masks`, 1 allows a choice."""
-    tensors: dict[str, Any] = {"input": "obs_0"}
+def _tensors(actor: Actor) -> dict[str, Any]:
+    """Name the network's inputs and its deterministic outputs; in `masks`, 1 allows a choice."""
+    shape = actor.shape
+    tensors: dict[str, Any] = {"input": "obs_0", "memory_size": actor.memory_size}
+    if len(actor.observation.sensors) > 1 or not actor.observation.is_vector:
+        tensors["inputs"] = {
+            f"obs_{index}": {"sensor": sensor.name, "kind": sensor.kind, "shape": list(sensor.shape)}
+            for index, sensor in enumerate(actor.observation.sensors)
+        }
+    if actor.memory_size:
+        tensors |= {"memory": RECURRENT_IN, "memory_output": RECURRENT_OUT}
     if shape.continuous:
         tensors["output"] = "deterministic_continuous_actions"
     if shape.branches:

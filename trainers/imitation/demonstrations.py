@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from trainers.observation import observation_of
 from trainers.settings import BehaviorSettings
 from trainers.yaml_file import Document
 from unity_env.agent_rows import AgentRows
@@ -79,9 +80,11 @@ def _fitting(demos: Demonstrations, rows: AgentRows) -> Shown:
         raise DemonstrationError(
             f"{demos.source}: shows {describe_actions(done)}, {rows.name} has {describe_actions(does)}"
         )
-    (index,) = observed_sensors(recorded).values()
+    seen_obs = {name: demos.obs[index] for name, index in observed_sensors(recorded).items()}
+    sensors = dict(zip((sensor.name for sensor in observation_of(rows).sensors), seen_obs.values(), strict=True))
     numbers, choices = (torch.from_numpy(part) for part in (demos.action.continuous, demos.action.discrete))
-    return Shown(torch.from_numpy(demos.obs[index]), torch.cat((numbers, choices.float()), dim=-1))
+    obs = torch.from_numpy(observation_of(rows).rows(sensors, {}))
+    return Shown(obs, torch.cat((numbers, choices.float()), dim=-1))
 
 
 def _sizes(shapes: list[tuple[int, ...]]) -> str:

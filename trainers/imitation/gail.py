@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from trainers.imitation.demonstrations import Shown
-from trainers.networks import Encoder, orthogonal
+from trainers.layers import orthogonal
+from trainers.networks import Encoder
 from trainers.normalizer import Normalizer
 from trainers.settings import GailSettings
 

@@ -137,20 +137,20 @@ def drive_episodes(
     world, name = scene.world, scene.name
     whole: list[list[T]] = []
     under_way: list[T] = []
-    obs = {of: start for of, (start, _) in world.reset(seed).items()}
+    seen = world.reset(seed)
     driver.begin()
     after_step(True)
     while len(whole) < episodes and not driver.finished:
         before = scene.agents.sensors
-        actions = {of: scene.policies[of](seen) for of, seen in obs.items() if of in scene.policies and of != name}
+        actions = {of: scene.policies[of](*start) for of, start in seen.items() if of in scene.policies and of != name}
         results = world.step(actions | {name: driver.act()})
-        obs |= {of: result[0] for of, result in results.items()}
+        seen |= {of: (result[0], result[4]) for of, result in results.items()}
         under_way.append(look(0, before, results[name]))
         ended = bool(results[name][2][0] or results[name][3][0])
         if ended:
             whole.append(under_way)
         elif driver.again:
-            obs = {of: start for of, (start, _) in world.reset().items()}
+            seen = world.reset()
         if ended or driver.again:
             under_way = []
             driver.begin()
