@@ -15,7 +15,7 @@ from rich.table import Column, Table
 from trainers.errors import RunError, UserError
 from trainers.rewards_cli import app as rewards_app
 from trainers.tables import episodes_of, print_evaluations, print_exports
-from trainers.train_cli import spread_env_args, train
+from trainers.train_cli import spread_env_args, train, with_options
 
 app = typer.Typer(
     help="Train robot policies in ML-Agents simulations and export the trained actors.",
@@ -26,7 +26,7 @@ app = typer.Typer(
 tasks_app = typer.Typer(help="The tasks of the embedded simulation.", no_args_is_help=True)
 app.add_typer(tasks_app, name="tasks")
 app.add_typer(rewards_app, name="rewards")
-app.command()(train)
+app.command()(with_options(train))
 
 Run = Annotated[Path, typer.Argument(help="A run's folder, or its id below --results-dir.")]
 ResultsDir = Annotated[Path | None, typer.Option(help="Where runs are kept; results by default.")]

@@ -1,9 +1,10 @@
 """robotrl train: mlagents-learn's options, and a few of ours."""
 
+import inspect
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 from rich.console import Console
@@ -17,118 +18,110 @@ if TYPE_CHECKING:
 
 ENV_ARGS = "--env-args"
 PLAYERS, ENGINE = "Environment", "Unity's engine"
+HIDDEN = "of ML-Agents' older versions"
 PACKAGES = ("trainers", "unity_env", "reward_shaping")
+
+
+class Option(NamedTuple):
+    """An option that sets a setting: its name, the setting, the type of its value (bool: a flag), help, panel."""
+
+    name: str
+    setting: str
+    kind: type
+    help: str
+    panel: str | None = None
+
+
+OPTIONS = (
+    Option("run-id", "checkpoint_settings.run_id", str, "Name of the run; the config's name by default."),
+    Option("resume", "checkpoint_settings.resume", bool, "Continue the run from its last checkpoint."),
+    Option("force", "checkpoint_settings.force", bool, "Overwrite a run of the same id."),
+    Option("initialize-from", "checkpoint_settings.initialize_from", str, "Start from the networks of this run id."),
+    Option("inference", "checkpoint_settings.inference", bool, "Let policies act and learn nothing; with --resume."),
+    Option("seed", "env_settings.seed", int, "Seed of everything; -1 draws one."),
+    Option("results-dir", "checkpoint_settings.results_dir", str, "Where runs are kept; results by default."),
+    Option("torch-device", "torch_settings.device", str, "cpu, cuda, cuda:1 ..."),
+    Option("debug", "debug", bool, "Log more."),
+    Option("env", "env_settings.env_path", str, "sim:<task>, or a Unity player.", PLAYERS),
+    Option("num-envs", "env_settings.num_envs", int, "Simulations side by side.", PLAYERS),
+    Option("num-areas", "env_settings.num_areas", int, "Training areas in each of them.", PLAYERS),
+    Option("base-port", "env_settings.base_port", int, "Port of the first player; free ones by default.", PLAYERS),
+    Option("timeout-wait", "env_settings.timeout_wait", int, "Seconds to wait for a player.", PLAYERS),
+    Option("max-lifetime-restarts", "env_settings.max_lifetime_restarts", int, "-1: no limit.", PLAYERS),
+    Option("restarts-rate-limit-n", "env_settings.restarts_rate_limit_n", int, "Likewise in a period.", PLAYERS),
+    Option("restarts-rate-limit-period-s", "env_settings.restarts_rate_limit_period_s", int, "The period, s.", PLAYERS),
+    Option("width", "engine_settings.width", int, "Of the window, pixels.", ENGINE),
+    Option("height", "engine_settings.height", int, "Of the window, pixels.", ENGINE),
+    Option("quality-level", "engine_settings.quality_level", int, "0 to 5.", ENGINE),
+    Option("time-scale", "engine_settings.time_scale", float, "Unity's time scale.", ENGINE),
+    Option("target-frame-rate", "engine_settings.target_frame_rate", int, "-1: Unity's default.", ENGINE),
+    Option("capture-frame-rate", "engine_settings.capture_frame_rate", int, "Frames a second.", ENGINE),
+    Option("no-graphics", "engine_settings.no_graphics", bool, "Without graphics.", ENGINE),
+    Option("no-graphics-monitor", "engine_settings.no_graphics_monitor", bool, "Graphics for player 0 only.", ENGINE),
+    Option("load", "checkpoint_settings.resume", bool, HIDDEN),
+    Option("train", "checkpoint_settings.train_model", bool, HIDDEN),
+)
 
 
 def train(
     config: Annotated[
         str | None, typer.Argument(help="YAML file or the name of a shipped config; left out with --resume.")
     ] = None,
-    run_id: Annotated[str | None, typer.Option(help="Name of the run; the config's name by default.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the run from its last checkpoint.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite a run of the same id.")] = False,
-    initialize_from: Annotated[
-        str | None, typer.Option(metavar="RUN_ID", help="Start from the networks of this run.")
-    ] = None,
-    inference: Annotated[
-        bool, typer.Option("--inference", help="Let the policies act and learn nothing; with --resume.")
-    ] = False,
     deterministic: Annotated[
         bool, typer.Option("--deterministic", help="In inference, act without the policy's randomness.")
     ] = False,
-    seed: Annotated[int | None, typer.Option(help="Seed of everything; -1 draws one.")] = None,
-    results_dir: Annotated[Path | None, typer.Option(help="Where runs are kept; results by default.")] = None,
-    torch_device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ...")] = None,
-    debug: Annotated[bool, typer.Option("--debug", help="Log more.")] = False,
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override any key, by its dotted path.")
-    ] = None,
-    env: Annotated[str | None, typer.Option(help="sim:<task>, or a Unity player.", rich_help_panel=PLAYERS)] = None,
     env_args: Annotated[
         list[str] | None,
         typer.Option(ENV_ARGS, metavar="...", help="All that follows goes to the player.", rich_help_panel=PLAYERS),
     ] = None,
-    num_envs: Annotated[int | None, typer.Option(help="Simulations side by side.", rich_help_panel=PLAYERS)] = None,
-    num_areas: Annotated[
-        int | None, typer.Option(help="Training areas in each of them.", rich_help_panel=PLAYERS)
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override any key, by its dotted path.")
     ] = None,
-    base_port: Annotated[
-        int | None, typer.Option(help="Port of the first player; free ones by default.", rich_help_panel=PLAYERS)
-    ] = None,
-    timeout_wait: Annotated[
-        int | None, typer.Option(help="Seconds to wait for a player.", rich_help_panel=PLAYERS)
-    ] = None,
-    max_lifetime_restarts: Annotated[
-        int | None, typer.Option(help="Restarts of a player that dies; -1: no limit.", rich_help_panel=PLAYERS)
-    ] = None,
-    restarts_rate_limit_n: Annotated[
-        int | None, typer.Option(help="The same within a period; -1: no limit.", rich_help_panel=PLAYERS)
-    ] = None,
-    restarts_rate_limit_period_s: Annotated[
-        int | None, typer.Option(help="That period, seconds.", rich_help_panel=PLAYERS)
-    ] = None,
-    width: Annotated[int | None, typer.Option(help="Of the window, pixels.", rich_help_panel=ENGINE)] = None,
-    height: Annotated[int | None, typer.Option(help="Of the window, pixels.", rich_help_panel=ENGINE)] = None,
-    quality_level: Annotated[int | None, typer.Option(help="0 to 5.", rich_help_panel=ENGINE)] = None,
-    time_scale: Annotated[float | None, typer.Option(help="Unity's time scale.", rich_help_panel=ENGINE)] = None,
-    target_frame_rate: Annotated[int | None, typer.Option(help="-1: Unity's default.", rich_help_panel=ENGINE)] = None,
-    capture_frame_rate: Annotated[int | None, typer.Option(help="Frames a second.", rich_help_panel=ENGINE)] = None,
-    no_graphics: Annotated[
-        bool, typer.Option("--no-graphics", help="Without graphics.", rich_help_panel=ENGINE)
-    ] = False,
-    no_graphics_monitor: Annotated[
-        bool, typer.Option("--no-graphics-monitor", help="Graphics for player 0 only.", rich_help_panel=ENGINE)
-    ] = False,
-    load_model: Annotated[bool, typer.Option("--load", hidden=True)] = False,
-    train_model: Annotated[bool, typer.Option("--train", hidden=True)] = False,
-    torch_wanted: Annotated[bool, typer.Option("--torch", hidden=True)] = False,
-    tensorflow_wanted: Annotated[bool, typer.Option("--tensorflow", hidden=True)] = False,
+    torch: Annotated[bool, typer.Option("--torch", hidden=True)] = False,
+    tensorflow: Annotated[bool, typer.Option("--tensorflow", hidden=True)] = False,
+    **options: Any,
 ) -> None:
     """Train, evaluate, export."""
-    from trainers.config import acting_deterministically, load_settings  # noqa: PLC0415  # torch loads in seconds: not for --help
+    from trainers.config import acting_deterministically, load_settings  # noqa: PLC0415  # torch loads in seconds
 
-    if tensorflow_wanted:
+    if tensorflow:
         raise UserError("--tensorflow: networks are PyTorch's, as in mlagents-learn since release 18; leave it out")
-    options = {
-        "checkpoint_settings.run_id": run_id,
-        "checkpoint_settings.resume": resume or load_model or None,
-        "checkpoint_settings.force": force or None,
-        "checkpoint_settings.initialize_from": initialize_from,
-        "checkpoint_settings.inference": inference or None,
-        "checkpoint_settings.train_model": train_model or None,
-        "checkpoint_settings.results_dir": None if results_dir is None else str(results_dir),
-        "torch_settings.device": torch_device,
-        "debug": debug or None,
-        "env_settings.env_path": env,
-        "env_settings.env_args": env_args or None,
-        "env_settings.seed": seed,
-        "env_settings.num_envs": num_envs,
-        "env_settings.num_areas": num_areas,
-        "env_settings.base_port": base_port,
-        "env_settings.timeout_wait": timeout_wait,
-        "env_settings.max_lifetime_restarts": max_lifetime_restarts,
-        "env_settings.restarts_rate_limit_n": restarts_rate_limit_n,
-        "env_settings.restarts_rate_limit_period_s": restarts_rate_limit_period_s,
-        "engine_settings.width": width,
-        "engine_settings.height": height,
-        "engine_settings.quality_level": quality_level,
-        "engine_settings.time_scale": time_scale,
-        "engine_settings.target_frame_rate": target_frame_rate,
-        "engine_settings.capture_frame_rate": capture_frame_rate,
-        "engine_settings.no_graphics": no_graphics or None,
-        "engine_settings.no_graphics_monitor": no_graphics_monitor or None,
-    }
-    path = _config_path(config, run_id, results_dir, resume=resume or load_model)
-    given = {key: value for key, value in options.items() if value is not None}
-    settings, document = load_settings(path, given, overrides or [])
+    given = {of.setting: value for of in OPTIONS if (value := options[_parameter(of)]) not in (None, False)}
+    given |= {"env_settings.env_args": env_args} if env_args else {}
+    settings, document = load_settings(_config_path(config, given), given, overrides or [])
     if deterministic:
         settings = acting_deterministically(settings)
     if settings.debug:
         _log_more()
     console = Console(highlight=False)
-    if torch_wanted:
+    if torch:
         console.print("--torch has no effect: networks are PyTorch's")
     (_infer if settings.checkpoint_settings.inference else _train)(settings, document, console)
+
+
+def with_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Return a command with a parameter for each of OPTIONS in the place of its `**options`."""
+    own = list(inspect.signature(command).parameters.values())[:-1]
+    made = []
+    for of in OPTIONS:
+        flag = of.kind is bool
+        shown = typer.Option(f"--{of.name}", help=of.help, hidden=of.help == HIDDEN, rich_help_panel=of.panel)
+        wanted: Any = of.kind if flag else of.kind | None
+        kind: Any = Annotated[wanted, shown]
+        default = False if flag else None
+        made.append(inspect.Parameter(_parameter(of), inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind))
+
+    def run(**arguments: Any) -> None:
+        command(**arguments)
+
+    run.__signature__ = inspect.Signature([*own, *made])  # type: ignore[attr-defined]
+    run.__annotations__ = {of.name: of.annotation for of in (*own, *made)}
+    run.__doc__, run.__name__ = command.__doc__, command.__name__
+    return run
+
+
+def _parameter(option: Option) -> str:
+    return option.name.replace("-", "_")
 
 
 def spread_env_args(arguments: Sequence[str]) -> list[str]:
@@ -176,14 +169,15 @@ def _log_more() -> None:
         logger.handlers = [handler]
 
 
-def _config_path(config: str | None, run_id: str | None, results_dir: Path | None, *, resume: bool) -> Path:
+def _config_path(config: str | None, given: Mapping[str, Any]) -> Path:
     from trainers.config import find_config  # noqa: PLC0415
 
     if config is not None:
         return find_config(config)
-    if not (resume and run_id):
+    run_id = given.get("checkpoint_settings.run_id")
+    if not (given.get("checkpoint_settings.resume") and run_id):
         raise UserError("name a config, for example: robotrl train arm_reach_ppo; or --resume with a --run-id")
-    path = (results_dir or Path("results")) / run_id / "configuration.yaml"
+    path = Path(given.get("checkpoint_settings.results_dir", "results"), run_id, "configuration.yaml")
     if not path.is_file():
         raise UserError(f"--resume: no {path}; check --run-id and --results-dir")
     return path
