@@ -383,7 +383,7 @@ class RunSettings(Settings):
         cls, value: dict[str, BehaviorSettings], info: ValidationInfo
     ) -> dict[str, BehaviorSettings]:
         if not value and info.data.get("default_settings") is None:
-            raise ValueError("name a behavior of the scene, or give default_settings for all of them")
+            raise ValueError("name behaviors of the scene, or give default_settings for all of them")
         return value
 
     def reads_signals(self, name: str) -> bool:
