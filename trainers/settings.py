@@ -268,6 +268,13 @@ class BehaviorSettings(Settings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _returns_are_bounded(self) -> Self:
+        bounded = getattr(self.hyperparameters, "reward_range", None) is not None
+        if bounded and self.reward_signals.extrinsic.gamma == 1.0:
+            raise ValueError("hyperparameters.reward_range bounds no sum of rewards without a gamma below 1")
+        return self
+
     @property
     def save_every(self) -> int:
         """Steps between checkpoints, `even_checkpoints` taken into account."""
@@ -298,14 +305,10 @@ class CheckpointSettings(Settings):
     """Names and modes of a run.
 
     Attributes:
-        run_id: its folder's name.
-        initialize_from: id of a run whose networks it starts from.
         load_model: ML-Agents' older name of `resume`.
         resume: go on from the run's newest checkpoint.
-        force: overwrite a run of the same id.
         train_model: of ML-Agents' older versions: training is the default.
         inference: let the policies act, and learn nothing.
-        results_dir: where runs are kept.
     """
 
     run_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "ppo"

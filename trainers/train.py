@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mlagents_envs.base_env import BehaviorSpec, ObservationType
+from mlagents_envs.base_env import ObservationType
 
 from trainers.a3c.main import AsyncLoop, for_a3c, is_a3c
 from trainers.actors import ActionShape
@@ -37,6 +37,7 @@ from trainers.world import World, make_world
 from trainers.world_errors import run_errors
 from trainers.yaml_file import Document
 from unity_env.agent_rows import AgentRows
+from unity_env.spaces import observed_sensors
 
 
 @dataclass(frozen=True)
@@ -174,8 +175,6 @@ class Roster:
         self.settings = self.settings.with_behavior(name)
         rows, behavior = self.world.rows[name], self.settings.behaviors[name]
         algorithm = make_algorithm(rows, self.settings, name, self.document)
-        for line in goal_signals(rows.spec, behavior.network_settings.goal_conditioning_type):
-            self.display.note(f"{name}: {line}")
         hindsight = make_hindsight(self.settings, name, self.world.scorers[name], self.document)
         if hindsight is not None:
             assert isinstance(algorithm, OffPolicy)
@@ -190,7 +189,7 @@ class Roster:
     def _make_trainer(self, name: str) -> BehaviorTrainer:
         """Make what trains a behavior, and say what it is paid for and which settings have no effect."""
         behavior, scorer = self.settings.behaviors[name], self.world.scorers[name]
-        for line in without_effect(behavior):
+        for line in (*without_effect(behavior), *_goals_without_effect(self.world.rows[name], behavior)):
             self.display.note(line)
         self.display.reward_table(name, scorer.reward.describe(), scorer.reward.content_hash)
         rows = self.world.rows[name].num_rows
@@ -306,16 +305,6 @@ def _refuse_heads(behavior: BehaviorSettings, name: str, document: Document) -> 
         )
 
 
-def goal_signals(spec: BehaviorSpec, conditioning: str) -> list[str]:
-    """Return a line for every sensor whose goal signal ML-Agents would condition the network on."""
-    goals = [of.name for of in spec.observation_specs if of.observation_type == ObservationType.GOAL_SIGNAL]
-    wanted = goals if conditioning == "hyper" else []
-    return [
-        f"goal signal {goal} is observed like any other sensor; goal_conditioning_type: hyper is out of scope"
-        for goal in wanted
-    ]
-
-
 def _resume(loop: TrainingLoop, roster: Roster, changed: list[str]) -> None:
     """Let the loop go on from the checkpoints, and say what could be taken over and what has changed."""
     exact = restore(loop, roster.resumed, roster.settings.env_settings.seed, roster.folder)
@@ -325,6 +314,19 @@ def _resume(loop: TrainingLoop, roster: Roster, changed: list[str]) -> None:
     roster.display.note(f"resumed at step {loop.step:,}: {bits}{what}")
     for line in (*lost, *(f"changed: {line}" for line in changed)):
         roster.display.note(f"  {line}")
+
+
+def _goals_without_effect(rows: AgentRows, behavior: BehaviorSettings) -> list[str]:
+    """Return a line for every sensor of a goal, which hyper networks would treat apart."""
+    specs = rows.spec.observation_specs
+    seen = [specs[index] for index in observed_sensors(rows.spec).values()]
+    goals = [spec.name for spec in seen if spec.observation_type == ObservationType.GOAL_SIGNAL]
+    conditioned = behavior.network_settings.goal_conditioning_type == "hyper"
+    return [
+        f"goal_conditioning_type: hyper has no effect: {goal} is read like any other sensor"
+        for goal in goals
+        if conditioned
+    ]
 
 
 def _evaluator(settings: RunSettings, document: Document, roster: Roster, worlds: ExitStack) -> Evaluate | None:
