@@ -17,7 +17,7 @@ from rich.text import Text
 from trainers.edge.errors import EdgeError
 from trainers.errors import RunError, UserError
 from trainers.rewards_cli import app as rewards_app
-from trainers.tables import print_evaluations, print_exports
+from trainers.tables import episodes_of, print_evaluations, print_exports
 from trainers.train_cli import spread_env_args, train, with_options
 from trainers.unity_cli import VERIFY_STEPS, VERIFY_TIMEOUT_S, verify_player
 from trainers.unity_cli import app as unity_app
