@@ -112,21 +112,16 @@ def _clip(inputs: Sequence[Array], _: Mapping[str, Any]) -> Built:
     return [out], [partial(clip, *_aligned([x, low, high, out]))]
 
 
-def _row(x: Array) -> Array:
-    assert x.size == x.shape[-1], "batches of one"
-    return x.reshape(-1)
-
-
 def _gemm(inputs: Sequence[Array], attributes: Mapping[str, Any]) -> Built:
     """Return x W + b; W is (inputs, outputs), or its transpose where `transB` is set."""
     x, weight, *bias = inputs
-    factor = attributes.get("factor", 1.0)
-    weight = np.ascontiguousarray(weight.T if attributes.get("transB") else weight) * scalar(factor)
-    out = np.empty((1, weight.shape[1]), np.float32)
-    row = _row(out)
-    calls: Calls = [partial(np.dot, _row(x), weight, row)]
+    factor = scalar(attributes.get("factor", 1.0))
+    weight = np.ascontiguousarray(weight.T if attributes.get("transB") else weight) * factor
+    out = np.empty((len(x), weight.shape[1]), np.float32)
+    given, flat = (x[0], out[0]) if len(x) == 1 else (x, out)  # a vector is faster than a matrix of one row
+    calls: Calls = [partial(np.dot, given, weight, flat)]
     if bias:
-        calls.append(partial(np.add, row, np.ascontiguousarray(bias[0].reshape(-1) * scalar(factor)), row))
+        calls.append(partial(np.add, flat, bias[0].reshape(-1) * factor, flat))
     return [out], calls
 
 
