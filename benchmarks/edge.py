@@ -67,7 +67,8 @@ def bare_numpy(actor: GaussianActor) -> Act:
             x = x @ weight + bias
             x = x / (1.0 + np.exp(-x))
         weight, bias = layers[-1]
-        return np.minimum(np.maximum(x @ weight + bias, -3.0), 3.0) / 3.0
+        action: Array = np.minimum(np.maximum(x @ weight + bias, -3.0), 3.0) / 3.0
+        return action
 
     return act
 

@@ -16,10 +16,11 @@ Calls = List[Callable[[], object]]
 Built = Tuple[List[Array], Calls]
 Builder = Callable[[Sequence[Array], Mapping[str, Any]], Built]
 
-try:  # numpy's clip in one call: np.clip itself goes through Python
-    from numpy._core.umath import clip
+try:
+    from numpy._core import umath
 except ImportError:
-    from numpy.core.umath import clip
+    from numpy.core import umath  # before numpy 2
+clip: Any = umath.clip  # one call; np.clip goes through Python
 
 ZERO, HALF, ONE = (np.array(value, dtype=np.float32) for value in (0.0, 0.5, 1.0))
 
@@ -196,7 +197,7 @@ def _gather(inputs: Sequence[Array], attributes: Mapping[str, Any]) -> Built:
     (x, indices), axis = inputs, attributes.get("axis", 0)
     if indices.ndim == 0:
         return [x[(slice(None),) * (axis % x.ndim) + (int(indices),)]], []
-    out = np.take(x, indices, axis)
+    out: Array = np.take(x, indices, axis)
     return [out], [partial(np.take, x, indices, axis, out)]
 
 

@@ -248,7 +248,7 @@ def _describe(trained: Trained, rounded: Actor, made: Path, differences: Mapping
     samples = as_samples(actor, trained.recorded) if trained.recorded is not None else drawn_samples(actor)
     kept = max(1, min(64, KEPT_BYTES // (4 * (actor.obs_size + actor.shape.choices))))
     first: dict[str, Any] = {name: part[:kept] for name, part in samples.items()}
-    np.savez(made / SAMPLES_FILE, **first, **outputs_of(rounded, first))
+    np.savez(made / SAMPLES_FILE, **(first | outputs_of(rounded, first)))
     if "onnx" in options.formats and kind != "int8" and not unsupported(made / "actor.onnx"):
         write_engine_script(made / ENGINE, inputs_of(actor))
     write_edge_app(made / APP)
