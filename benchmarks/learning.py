@@ -8,6 +8,7 @@ import argparse
 import json
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +21,20 @@ from trainers.curriculum import last_values
 from trainers.display import Display
 from trainers.evaluate import Evaluation
 from trainers.settings import RunSettings
-from trainers.train import train
+from trainers.train import Trained, train
+from trainers.yaml_file import Document
 from unity_env.sim.baselines import BASELINES
 from unity_env.sim.baselines.measure import CONTROLLERS
 from unity_env.sim.baselines.measure import measure as measure_baseline
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
+Beside = Callable[[Trained, RunSettings, Document], dict[str, float]]
 TABLE_HEAD = """# Results
 
 Every row is one command: `python benchmarks/learning.py --config <config>`, those that end in `_randomized` with
-`--set environment_parameters=parameters/randomized.yaml --name <config>_randomized`. Success is that of the
-deterministic policy on 200 held-out episodes; where several robots share a scene, their joint success. Minutes are
+`--set environment_parameters=parameters/randomized.yaml --name <config>_randomized`; `fetch_reach_ddpg_her` is
+`python benchmarks/fetch_reach.py`, whose robot is not this project's. Success is that of the deterministic policy on
+200 held-out episodes; where several robots share a scene, their joint success. Minutes are
 wall time of training, evaluations and export on 2 cores without a GPU; steps count all rows. Beside it stand the
 hand-written controller and random actions on the same episodes.
 
@@ -47,20 +51,32 @@ def main() -> None:
     parser.add_argument("--name", help="of the result; the config's by default")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
     arguments = parser.parse_args()
-    settings, _ = load_settings(find_config(arguments.config), {}, arguments.overrides)
     name = arguments.name or arguments.config
-    result: dict[str, Any] = {"config": name, "overrides": arguments.overrides, "seeds": []}
-    result["baselines"] = baselines(settings)
-    for seed in arguments.seeds:
-        result["seeds"].append(run_seed(arguments.config, seed, arguments.overrides))
+    learn(arguments.config, name, arguments.seeds, arguments.overrides, arguments.out)
+
+
+def learn(
+    config: str, name: str, seeds: Sequence[int], overrides: list[str], out: Path, beside: Beside | None = None
+) -> dict[str, Any]:
+    """Train all seeds, and keep what has come of them after each, with what `beside` tells of it."""
+    settings, _ = load_settings(find_config(config), {}, overrides)
+    result: dict[str, Any] = {"config": name, "overrides": overrides, "seeds": [], "baselines": baselines(settings)}
+    for seed in seeds:
+        result["seeds"].append(run_seed(config, seed, overrides, beside))
         print(json.dumps({key: value for key, value in result["seeds"][-1].items() if key != "curve"}), flush=True)
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    (arguments.out / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    draw(result, arguments.out / f"{name}.svg")
-    write_table(arguments.out)
+        keep(result, name, out)
+    return result
 
 
-def run_seed(config: str, seed: int, overrides: list[str]) -> dict[str, Any]:
+def keep(result: dict[str, Any], name: str, out: Path) -> None:
+    """Write a result's figures and curves, and renew the table."""
+    out.mkdir(parents=True, exist_ok=True)
+    (out / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    draw(result, out / f"{name}.svg")
+    write_table(out)
+
+
+def run_seed(config: str, seed: int, overrides: list[str], beside: Beside | None = None) -> dict[str, Any]:
     """Train one seed in a temporary folder."""
     with tempfile.TemporaryDirectory() as results:
         options = {"env_settings.seed": seed, "checkpoint_settings.results_dir": results}
@@ -80,6 +96,7 @@ def run_seed(config: str, seed: int, overrides: list[str]) -> dict[str, Any]:
         "steps": trained.step,
         "seconds": round(seconds, 1),
         "curve": curve,
+        **(beside(trained, settings, document) if beside else {}),
     }
 
 
@@ -120,14 +137,16 @@ def draw(result: dict[str, Any], path: Path) -> None:
     """Draw success over steps, one line per seed."""
     figure = Figure(figsize=(6.4, 3.2), layout="constrained")
     axes = figure.subplots()
+    longest = max(run["steps"] for run in result["seeds"])
+    unit, of = (1e6, "million") if longest >= 500_000 else (1e3, "thousand")
     for run in result["seeds"]:
         steps, success = np.array(run["curve"]).T[:2]
-        axes.plot(steps / 1e6, 100 * success, marker=".", label=f"seed {run['seed']}")
+        axes.plot(steps / unit, 100 * success, marker=".", label=f"seed {run['seed']}")
     for controller, success in result["baselines"].items():
         axes.axhline(100 * success, linestyle=":", color="grey")
         at = (1.01, 100 * success)
         axes.annotate(controller, at, xycoords=("axes fraction", "data"), fontsize=8, color="grey", va="center")
-    axes.set(xlabel="million steps", ylabel="success, %", ylim=(-2, 102), title=result["config"])
+    axes.set(xlabel=f"{of} steps", ylabel="success, %", ylim=(-2, 102), title=result["config"])
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, metadata={"Date": None})
@@ -146,7 +165,7 @@ def write_table(folder: Path) -> None:
         )
         rows.append(
             f"| `{result['config']}` | {', '.join(str(run['seed']) for run in runs)} | {success.mean():.1%} ({each}) "
-            f"| {steps.mean() / 1e6:.2f} M | {seconds.mean() / 60:.1f} | {beside} |\n"
+            f"| {steps.mean():,.0f} | {seconds.mean() / 60:.1f} | {beside} |\n"
         )
         curves.append(f"\n![{result['config']}]({path.stem}.svg)\n")
     (folder / "README.md").write_text(TABLE_HEAD + "".join(rows) + "".join(curves), encoding="utf-8")

@@ -68,7 +68,8 @@ class EntityAttention(nn.Module):
         scores = query @ key.transpose(2, 3) / math.sqrt(EMBEDDING)
         seen = there[:, None, None, :]
         weights = (seen * scores + (1.0 - seen) * HIDDEN).softmax(dim=-1)
-        return (weights @ value).transpose(1, 2).reshape(-1, entities.shape[1], EMBEDDING)
+        attended: Tensor = (weights @ value).transpose(1, 2).reshape(-1, entities.shape[1], EMBEDDING)
+        return attended
 
 
 def _embedding(size: int) -> nn.Sequential:

@@ -17,6 +17,8 @@ from rich.text import Text
 from trainers.edge.errors import EdgeError
 from trainers.errors import RunError, UserError
 from trainers.rewards_cli import app as rewards_app
+from trainers.unity_cli import VERIFY_STEPS, VERIFY_TIMEOUT_S, verify_player
+from trainers.unity_cli import app as unity_app
 
 app = typer.Typer(
     help="Train robot policies in ML-Agents simulations and export the trained actors.",
@@ -27,6 +29,7 @@ app = typer.Typer(
 tasks_app = typer.Typer(help="The tasks of the embedded simulation.", no_args_is_help=True)
 app.add_typer(tasks_app, name="tasks")
 app.add_typer(rewards_app, name="rewards")
+app.add_typer(unity_app, name="unity")
 
 Run = Annotated[Path, typer.Argument(help="A run's folder, or its id below --results-dir.")]
 ResultsDir = Annotated[Path | None, typer.Option(help="Where runs are kept; results by default.")]
@@ -274,6 +277,17 @@ def measure_baseline(
     console.print(table)
 
 
+@tasks_app.command("verify")
+def verify_task(
+    env: Annotated[str, typer.Option(help="A Unity player, or sim:<task>.")],
+    task: Annotated[str | None, typer.Argument(help="Name of the task; every task by default.")] = None,
+    steps: Annotated[int, typer.Option(min=1, help="With random actions.")] = VERIFY_STEPS,
+    timeout: Annotated[int, typer.Option(min=1, help="Of the player's start and of every step, s.")] = VERIFY_TIMEOUT_S,
+) -> None:
+    """Compare a player with a task's description and the embedded simulation; exit code 1 where they differ."""
+    raise typer.Exit(0 if verify_player(env, task, steps, timeout) else 1)
+
+
 @app.command(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
 )
@@ -412,6 +426,13 @@ def main() -> None:
     except (UserError, RunError, EdgeError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except ValueError as error:
+        from unity_env.sim.description import DescriptionError  # noqa: PLC0415
+
+        if not isinstance(error, DescriptionError):
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(UserError.exit_code)
     except OSError as error:
         print(f"error: {error.filename or 'standard output'}: {error.strerror or error}", file=sys.stderr)
         sys.exit(RunError.exit_code)

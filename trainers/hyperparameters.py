@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from reward_shaping.fields import Fraction
+from reward_shaping.fields import Finite, Fraction
 from unity_env.settings import NonNegativeFloat, PositiveFloat, PositiveInt, Settings
 
 Schedule = Literal["linear", "constant"]
@@ -185,17 +185,37 @@ class NoiseSettings(Settings):
         type: drawn anew in every step, or a process that remembers.
         std: standard deviation of what is drawn in a step; actions reach from -1 to 1.
         theta: how much of it an Ornstein-Uhlenbeck process forgets in a step.
+        random_share: of the steps, a uniformly random action takes the place of policy and noise in so many
+            (Andrychowicz et al. 2017, section 4.1; 0.3 in Plappert et al. 2018, arXiv 1802.09464).
     """
 
     type: Literal["gaussian", "ornstein_uhlenbeck"] = "gaussian"
     std: NonNegativeFloat = 0.1
     theta: Annotated[float, Field(gt=0, le=1)] = 0.15
+    random_share: Fraction = 0.0
 
 
 class DdpgHyperparameters(OffPolicyHyperparameters):
-    """Deep deterministic policy gradient (Lillicrap et al. 2015, arXiv 1509.02971)."""
+    """Deep deterministic policy gradient (Lillicrap et al. 2015, arXiv 1509.02971).
+
+    Attributes:
+        noise: what is added to the policy's actions while it learns.
+        reward_range: the least and the most that a step pays, times the reward's strength; the critic's targets are
+            clipped to what an endless sum of these comes to, [low, high] / (1 - gamma), as section A of Andrychowicz
+            et al. 2017 does. null leaves them as they are.
+        action_penalty: c of what the actor minimises beside -Q, c mean(mu(s)^2), which keeps tanh from saturating;
+            1 in Plappert et al. 2018, arXiv 1802.09464.
+    """
 
     noise: NoiseSettings = NoiseSettings()
+    reward_range: Annotated[list[Finite], Field(min_length=2, max_length=2)] | None = None
+    action_penalty: NonNegativeFloat = 0.0
+
+    @model_validator(mode="after")
+    def _range_has_a_least_and_a_most(self) -> Self:
+        if self.reward_range is not None and self.reward_range[0] > self.reward_range[1]:
+            raise ValueError(f"reward_range {self.reward_range}: the least comes first")
+        return self
 
 
 class Td3Hyperparameters(DdpgHyperparameters):

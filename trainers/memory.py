@@ -25,13 +25,13 @@ class Memory(nn.Module):
         super().__init__()
         self.size, self.output_size = settings.memory_size, settings.memory_size // 2
         self.lstm = nn.LSTM(input_size, self.output_size)
-        for weights in (self.lstm.weight_ih_l0, self.lstm.weight_hh_l0):
-            for gate in weights.chunk(4):
-                nn.init.xavier_uniform_(gate)
-        for bias in (self.lstm.bias_ih_l0, self.lstm.bias_hh_l0):
-            nn.init.zeros_(bias)
         with torch.no_grad():
-            self.lstm.bias_ih_l0.chunk(4)[1].fill_(1.0)  # gates are in the order: input, forget, cell, output
+            for name, parameter in self.lstm.named_parameters():
+                begin = nn.init.zeros_ if name.startswith("bias") else nn.init.xavier_uniform_
+                for gate in parameter.chunk(4):  # in the order: input, forget, cell, output
+                    begin(gate)
+                if name == "bias_ih_l0":
+                    parameter.chunk(4)[1].fill_(1.0)
 
     def forward(self, features: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """Read L steps of B sequences.

@@ -13,7 +13,7 @@ Role = Literal["actor", "critic"]
 
 
 class RowMemory:
-    """What N rows remember, zeros at the start of an episode. With S = 0 nothing happens.
+    """What N rows remember, zeros at the start of an episode.
 
     Args:
         rows: N.
@@ -40,8 +40,7 @@ class RowMemory:
             valid: rows whose transition is over, (N,) bool; the others still act on their last decision.
             ended: rows whose episode is over, (N,) bool: they forget.
         """
-        if self.now.shape[1]:
-            self.now = next_memory(self.now, self._after, valid, ended)
+        self.now = next_memory(self.now, self._after, valid, ended)
 
     def clear(self) -> None:
         """Forget everything."""

@@ -83,10 +83,11 @@ def check_networks(
     """Refuse a checkpoint whose networks differ: a partly loaded policy is no policy."""
     saved = state["settings"]
     now = behavior.model_dump(mode="json")
-    for key, value in {"trainer_type": saved["trainer_type"], **saved["network_settings"]}.items():
-        current = now.get(key) if key == "trainer_type" else now["network_settings"].get(key)
+    own = {key: saved.get(key) for key in ("trainer_type", "critic_observations")}
+    for key, value in {**own, **saved["network_settings"]}.items():
+        current = now.get(key) if key in own else now["network_settings"].get(key)
         if current != value:
-            at = ("behaviors", name, key) if key == "trainer_type" else ("behaviors", name, "network_settings", key)
+            at = ("behaviors", name, key) if key in own else ("behaviors", name, "network_settings", key)
             raise document.error(at, f"is {current}, but the checkpoint {path} was made with {value}")
     heads = [head.label for head in heads_of(behavior)]
     made_with = state["algorithm"].get("heads", heads)

@@ -267,6 +267,13 @@ class BehaviorSettings(Settings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _returns_are_bounded(self) -> Self:
+        bounded = getattr(self.hyperparameters, "reward_range", None) is not None
+        if bounded and self.reward_signals.extrinsic.gamma == 1.0:
+            raise ValueError("hyperparameters.reward_range bounds no sum of rewards without a gamma below 1")
+        return self
+
     @property
     def save_every(self) -> int:
         """Steps between checkpoints, `even_checkpoints` taken into account."""

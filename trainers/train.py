@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from mlagents_envs.base_env import ObservationType
 
 from trainers.a3c.main import AsyncLoop, for_a3c, is_a3c
 from trainers.actors import ActionShape
@@ -33,6 +34,7 @@ from trainers.vision import SMALLEST
 from trainers.world import World, make_world, run_errors
 from trainers.yaml_file import Document
 from unity_env.agent_rows import AgentRows
+from unity_env.spaces import observed_sensors
 
 
 @dataclass(frozen=True)
@@ -257,10 +259,23 @@ def _announce(settings: RunSettings, world: World, document: Document, display: 
     for line in check_parameters(settings, document):
         display.note(line)
     for name, behavior in settings.behaviors.items():
-        for line in without_effect(behavior):
+        for line in (*without_effect(behavior), *_goals_without_effect(world.rows[name], behavior)):
             display.note(line)
         reward = world.scorers[name].reward
         display.reward_table(name, reward.describe(), reward.content_hash)
+
+
+def _goals_without_effect(rows: AgentRows, behavior: BehaviorSettings) -> list[str]:
+    """Return a line for every sensor of a goal, which hyper networks would treat apart."""
+    specs = rows.spec.observation_specs
+    seen = [specs[index] for index in observed_sensors(rows.spec).values()]
+    goals = [spec.name for spec in seen if spec.observation_type == ObservationType.GOAL_SIGNAL]
+    conditioned = behavior.network_settings.goal_conditioning_type == "hyper"
+    return [
+        f"goal_conditioning_type: hyper has no effect: {goal} is read like any other sensor"
+        for goal in goals
+        if conditioned
+    ]
 
 
 def _evaluator(

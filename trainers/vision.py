@@ -12,6 +12,7 @@ from trainers.layers import orthogonal
 SMALLEST = {"fully_connected": 1, "match3": 5, "simple": 20, "nature_cnn": 36, "resnet": 15}
 """The least height and width in pixels, as in ML-Agents."""
 
+AT_ONCE = 1024  # images of a whole rollout, whose convolutions nobody needs later, need not be in memory together
 RESNET_CHANNELS = (16, 32, 32)
 
 
@@ -34,6 +35,8 @@ class ImageEncoder(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return features, (B, output_size), of images (B, channels, height, width), usually from 0 to 1."""
+        if len(images) > AT_ONCE and not torch.is_grad_enabled():
+            return torch.cat([self(some) for some in torch.split(images, AT_ONCE)])
         features: Tensor = self.activation(self.dense(self.convolutions(images).flatten(1)))
         return features
 
@@ -48,7 +51,8 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the same shape."""
-        return x + self.layers(x)
+        y: Tensor = x + self.layers(x)
+        return y
 
 
 def _convolutions(channels: int, *layers: tuple[int, int, int]) -> nn.Sequential:

@@ -201,7 +201,7 @@ class CompletionCriteria(Settings):
 
     behavior: str
     measure: Literal["reward", "progress", "success"] = "reward"
-    min_lesson_length: Annotated[Int, Field(ge=0)] = 0
+    min_lesson_length: Annotated[Int, Field(ge=0, le=1_000_000_000)] = 0
     signal_smoothing: bool = True
     threshold: Finite = 0.0
     require_reset: bool = False

@@ -154,6 +154,11 @@ def spoiled(change: Mapping[str, Any], index: int = 0) -> dict[str, Any]:
             "min_lesson_lenght",
             ["unknown key, did you mean min_lesson_length"],
         ),
+        (
+            spoiled({"completion_criteria": {"behavior": NAME, "min_lesson_length": 1e30}}),
+            "min_lesson_length",
+            ["less than or equal to 1000000000"],
+        ),
         ({GOAL: {"curriculum": []}}, "curriculum:", ["at least 1 item"]),
         ({"environment_parameters.mass_scal": 1.5}, "mass_scal:", ["no such environment parameter", "mass_scale?"]),
         ({"environment_parameters.mass_scale": 5}, "mass_scale:", ["5 is outside its range 0.5 .. 2"]),

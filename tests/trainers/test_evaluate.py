@@ -3,7 +3,7 @@ import pytest
 
 from tests.fakes import Row, ScriptedRows
 from trainers.errors import RunError
-from trainers.evaluate import Evaluation, MeasuredCost, bootstrap_interval, evaluate
+from trainers.evaluate import Evaluation, MeasuredCost, bootstrap_interval, evaluate, permutation_p
 
 
 def go(reward: float = 1.0, **more: object) -> Row:
@@ -139,3 +139,19 @@ def test_95_in_100_intervals_hold_the_true_rate() -> None:
 def test_intervals_are_told_of_what_was_measured() -> None:
     measured = Evaluation(np.array([1.0, 3.0]), np.array([5, 5]), None)
     assert measured.intervals() == {"return": (1.0, 3.0), "length": (5.0, 5.0)}
+
+
+@pytest.mark.parametrize(
+    ("better", "worse", "p"), [([3, 4], [1, 2], 1 / 6), ([1, 2], [3, 4], 1.0), ([1, 4], [2, 3], 4 / 6)]
+)
+def test_a_permutation_test_counts_divisions_that_are_as_far_apart(
+    better: list[int], worse: list[int], p: float
+) -> None:
+    """Of four values there are six divisions into two and two."""
+    assert permutation_p(np.array(better), np.array(worse)) == pytest.approx(p, abs=0.02)
+
+
+def test_samples_that_are_the_same_are_no_better() -> None:
+    assert permutation_p(np.full(20, 0.1), np.full(30, 0.1)) == 1.0
+    apart = np.random.default_rng(0).normal(size=(2, 200))
+    assert permutation_p(apart[0] + 1.0, apart[1]) == pytest.approx(1e-4, rel=0.01)

@@ -146,7 +146,8 @@ def test_the_state_is_ml_agents_h_and_c() -> None:
     assert torch.equal(outputs, expected)
     assert torch.equal(after, torch.cat((h[0], c[0]), dim=1))
     assert torch.equal(outputs[-1], after[:, :4])
-    assert memory.lstm.bias_ih_l0[4:8].tolist() == [1.0] * 4  # of the gate that forgets
+    biases = dict(memory.lstm.named_parameters())
+    assert biases["bias_ih_l0"].tolist() == [0.0] * 4 + [1.0] * 4 + [0.0] * 8  # 1 for the gate that forgets
 
 
 def test_step_by_step_is_the_whole_sequence() -> None:

@@ -1,5 +1,6 @@
 """Rows of several sensors: how they are cut, encoded and normalised."""
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -9,13 +10,14 @@ from torch import Tensor, nn
 
 from trainers.action_value import ActionValue
 from trainers.actors import ActionShape, GaussianActor
+from trainers.algorithms import ALGORITHMS, Step
 from trainers.attention import EntityAttention
 from trainers.choices import make_stochastic_actor
 from trainers.export.parity import TOLERANCE, onnx_difference
 from trainers.export.unity_onnx import inputs_of, write_unity_onnx
 from trainers.networks import Critic, Encoder
 from trainers.observation import Observation, Sensor, as_observation
-from trainers.settings import MemorySettings, NetworkSettings
+from trainers.settings import BehaviorSettings, MemorySettings, NetworkSettings
 from trainers.vision import CONVOLUTIONS, SMALLEST, ImageEncoder
 
 IMAGE, VECTOR, BUFFER = Sensor("camera", (3, 36, 40)), Sensor("joints", (4,)), Sensor("things", (5, 2))
@@ -119,6 +121,15 @@ def test_normalisation_touches_vectors_alone() -> None:
     assert Encoder(Observation((IMAGE,)), network(normalize=True)).normalizer() is None
 
 
+def test_many_images_are_encoded_as_few_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    encoder, images = ImageEncoder((1, 6, 6), 4, "match3"), torch.rand(7, 1, 6, 6)
+    with torch.no_grad():
+        expected = encoder(images)
+        monkeypatch.setattr("trainers.vision.AT_ONCE", 3)
+        torch.testing.assert_close(encoder(images), expected)
+
+
 @pytest.mark.parametrize("kind", sorted(CONVOLUTIONS))
 def test_features_depend_on_every_sensor(kind: str) -> None:
     torch.manual_seed(0)
@@ -212,3 +223,39 @@ def test_every_image_encoder_exports_faithfully(tmp_path: Any, kind: str) -> Non
     actor = GaussianActor(camera, ActionShape(1), network(vis_encode_type=kind))
     write_unity_onnx(actor, tmp_path / "actor.onnx")
     assert onnx_difference(actor, tmp_path / "actor.onnx") <= TOLERANCE
+
+
+SEEN = Observation((Sensor("camera", (1, 6, 6)), Sensor("joints", (2,)), Sensor("things", (3, 2))))
+
+
+@pytest.mark.parametrize("trainer", ["reinforce", "a2c", "ppo", "dqn", "ddpg", "td3", "sac"])
+def test_every_trainer_learns_from_all_kinds_of_sensors(trainer: str) -> None:
+    shape = ActionShape(0, (2,)) if trainer == "dqn" else ActionShape(2)
+    sizes = {"reinforce": {"num_episodes": 8}, "a2c": {"buffer_size": 16}, "ppo": {"buffer_size": 16, "batch_size": 8}}
+    settings = BehaviorSettings.model_validate(
+        {
+            "trainer_type": trainer,
+            "hyperparameters": sizes.get(trainer, {"batch_size": 8, "buffer_size": 100, "steps_per_update": 4}),
+            "network_settings": {"hidden_units": 8, "num_layers": 1, "vis_encode_type": "match3", "normalize": True},
+        }
+    )
+    learner = ALGORITHMS[trainer](SEEN, shape, 4, settings, 0, torch.device("cpu"))
+    before = copy.deepcopy(learner.actor.state_dict())
+    rng, everyone = np.random.default_rng(0), np.ones(4, dtype=bool)
+
+    def look() -> np.ndarray:
+        return np.concatenate((rng.random((4, SEEN.size)), np.ones((4, shape.choices))), axis=1).astype(np.float32)
+
+    for t in range(8):
+        learner.act(look(), everyone)
+        ends = np.full(4, t % 2 == 1)
+        rew = rng.random(4).astype(np.float32)
+        learner.observe(Step(rew, ends, ~everyone, look(), look() if ends.any() else None, everyone))
+        if learner.ready():
+            assert all(np.isfinite(value) for name, value in learner.update(0.0).items() if name.startswith("losses/"))
+    changed = {name for name, value in learner.actor.state_dict().items() if not torch.equal(value, before[name])}
+    assert {name.split(".")[2] for name in changed if name.startswith("encoder.0.")} >= {
+        "images",
+        "attention",
+        "normalizer",
+    }

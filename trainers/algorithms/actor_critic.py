@@ -20,7 +20,7 @@ from trainers.imitation.demonstrations import Shown
 from trainers.intrinsic import IntrinsicRewards
 from trainers.networks import Critic
 from trainers.observation import Observed, as_observation
-from trainers.recurrence import PlainReader, RowMemory, SequenceReader, Sequences, unroll
+from trainers.recurrence import PlainReader, Role, RowMemory, SequenceReader, Sequences, unroll
 from trainers.rollout import Rollout
 from trainers.settings import BehaviorSettings
 
@@ -113,7 +113,8 @@ class ActorCritic(Algorithm):
 
     def follow(self, valid: np.ndarray, done: np.ndarray) -> None:
         """Let the rows remember what they have seen."""
-        self.memory.advance(*(torch.from_numpy(flag).to(self.device) for flag in (valid, done)))
+        if self.actor.memory is not None:
+            self.memory.advance(*(torch.from_numpy(flag).to(self.device) for flag in (valid, done)))
 
     def observe(self, step: Step) -> None:
         """Store the transition."""
@@ -214,7 +215,7 @@ class ActorCritic(Algorithm):
         read = unroll(self.critic, obs, self._critic_memory, valid, done)
         self._critic_memory = read.before[-1]
         sequences = Sequences(valid, done, memory.sequence_length)
-        memories = {"actor": remembered[valid], "critic": read.before[:-1][valid]}
+        memories: dict[Role, Tensor] = {"actor": remembered[valid], "critic": read.before[:-1][valid]}
         self.reader = SequenceReader(seen, sequences, memories)
         val: Tensor = self.critic(read.inputs)
         return val, self._next_values(val, read.after)

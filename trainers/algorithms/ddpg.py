@@ -1,5 +1,6 @@
 """Deep deterministic policy gradient (Lillicrap et al. 2015, arXiv 1509.02971)."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -34,7 +35,9 @@ class Ddpg(OffPolicy):
     ) -> None:
         super().__init__(obs, shape, rows, settings, seed, device)
         assert isinstance(settings.hyperparameters, DdpgHyperparameters)
+        self.hyper = settings.hyperparameters
         self.target_actor = self.target_of(self.actor)
+        self.target_range = _sums(self.hyper.reward_range, self.gamma)
         self.noise = Noise(settings.hyperparameters.noise, rows, shape.continuous)
 
     @staticmethod
@@ -45,7 +48,11 @@ class Ddpg(OffPolicy):
     def explore(self, obs: Tensor) -> Tensor:
         """Return mu(s) + noise; eq. 7."""
         noise = self.noise.draw(self.generator).to(self.device)
-        return (self.actor.action(obs) + noise).clamp(-1.0, 1.0)
+        act = (self.actor.action(obs) + noise).clamp(-1.0, 1.0)
+        if self.hyper.noise.random_share == 0.0:
+            return act
+        at_random = torch.rand((len(obs), 1), generator=self.generator) < self.hyper.noise.random_share
+        return torch.where(at_random.to(self.device), self.random_action(obs).to(self.device), act)
 
     def observe(self, step: Step) -> None:
         """Store the transitions; the noise of an episode ends with it."""
@@ -54,7 +61,9 @@ class Ddpg(OffPolicy):
 
     def gradient_step(self, batch: Batch) -> dict[str, Tensor]:
         """Move critic, actor and targets."""
-        metrics = self.fit_critic(batch, self.target_actor.action(batch.next_obs))
+        with torch.no_grad():
+            next_act = self.target_actor.action(batch.next_obs)
+        metrics = self.fit_critic(batch, next_act)
         return metrics | self.improve_actor(batch)
 
     def fit_critic(self, batch: Batch, next_act: Tensor) -> dict[str, Tensor]:
@@ -70,11 +79,14 @@ class Ddpg(OffPolicy):
         """Return y = r + gamma Q'(s', a'), r alone where the task ended; the least Q' where there are two, (B,)."""
         next_value = self.target_critic(batch.next_obs, next_act).amin(dim=0)
         target: Tensor = batch.rew + self.gamma * (1.0 - batch.terminated) * next_value
-        return target
+        return target if self.target_range is None else target.clamp(*self.target_range)
 
     def improve_actor(self, batch: Batch) -> dict[str, Tensor]:
         """Move the actor up the first critic, -mean Q_1(s, mu(s)), eq. 6; the targets follow both."""
-        loss = -self.critic(batch.obs, self.actor.action(batch.obs))[0].mean()
+        act = self.actor.action(batch.obs)
+        loss = -self.critic(batch.obs, act)[0].mean()
+        if self.hyper.action_penalty > 0.0:
+            loss = loss + self.hyper.action_penalty * act.square().mean()
         descend(self.actor_optimizer, loss)
         soft_update(self.target_critic.parameters(), self.critic.parameters(), self.common.tau)
         soft_update(self.target_actor.parameters(), self.actor.parameters(), self.common.tau)
@@ -93,3 +105,11 @@ class Ddpg(OffPolicy):
         """Continue exactly where `state_dict` was taken."""
         super().load_state_dict(state)
         self.noise.load_state_dict(state["noise"])
+
+
+def _sums(reward_range: Sequence[float] | None, gamma: float) -> tuple[float, float] | None:
+    """Return the least and the most that sum_t gamma^t r_t can come to."""
+    if reward_range is None:
+        return None
+    low, high = reward_range
+    return low / (1.0 - gamma), high / (1.0 - gamma)

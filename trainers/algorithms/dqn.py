@@ -1,6 +1,6 @@
 """Deep Q-network (Mnih et al. 2015, doi 10.1038/nature14236), with what has become of it as options."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -100,8 +100,12 @@ class Dqn(OffPolicy):
         self._follow(progress)
         return metrics | {"policy/epsilon": self.epsilon}
 
-    def draw_batch(self) -> Experience:
-        """Draw pieces of episodes."""
+    def draw_batches(self, count: int) -> Iterator[Experience]:
+        """Draw pieces of episodes; one minibatch after the other, since priorities change between them."""
+        for _ in range(count):
+            yield self._draw_batch()
+
+    def _draw_batch(self) -> Experience:
         replay = self.replay
         indices = replay.sample(self.hyper.batch_size)
         columns = replay.read(indices)

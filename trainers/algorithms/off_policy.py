@@ -104,7 +104,7 @@ class OffPolicy(Algorithm):
 
     @abstractmethod
     def gradient_step(self, batch: Any) -> dict[str, Tensor]:
-        """Move the networks by one minibatch of `draw_batch`; returns what is to be logged, each ()."""
+        """Move the networks by one minibatch of `draw_batches`; returns what is to be logged, each ()."""
 
     @torch.no_grad()
     def act(self, obs: np.ndarray, requesting: np.ndarray) -> Any:
@@ -153,8 +153,8 @@ class OffPolicy(Algorithm):
 
     def _due_steps(self) -> Iterator[dict[str, Tensor]]:
         """Take one gradient step after another while any is due, and tell of each."""
-        while self.ready():
-            yield self.gradient_step(self.draw_batch())
+        for batch in self.draw_batches(int(self._owed)):
+            yield self.gradient_step(batch)
             self.updates += 1
             self._owed -= 1.0
 
@@ -209,14 +209,16 @@ class OffPolicy(Algorithm):
     def _filling(self) -> bool:
         return self.replay.size < min(self.common.buffer_init_steps, self.replay.capacity)
 
-    def draw_batch(self) -> Any:
-        """Draw a minibatch for `gradient_step`."""
-        indices = self.replay.sample(self.common.batch_size)
+    def draw_batches(self, count: int) -> Iterator[Any]:
+        """Draw minibatches for as many calls of `gradient_step`; all at once, since relabelling many costs no more."""
+        indices = self.replay.sample(count * self.common.batch_size)
         columns = self.replay.read(indices)
         if self.hindsight is not None:
             self.hindsight.relabel(self.replay, indices, columns)
-        obs, act, rew, next_obs, terminated = (columns[name].to(self.device) for name in Batch._fields)
-        return Batch(obs, act, rew[:, 0], next_obs, terminated[:, 0])
+        drawn = [columns[name].to(self.device) for name in Batch._fields]
+        for first in range(count):  # every count-th transition: relabelled ones come first, and belong to all
+            obs, act, rew, next_obs, terminated = (column[first::count] for column in drawn)
+            yield Batch(obs, act, rew[:, 0], next_obs, terminated[:, 0])
 
 
 def descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:

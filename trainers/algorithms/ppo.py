@@ -150,8 +150,8 @@ class Ppo(ActorCritic):
 
 def _minibatch(samples: Minibatch, read: Read) -> Minibatch:
     """Return some of the samples, with what the networks read of them."""
-    targets = (part[read.samples] for part in samples[1:-1])
-    return Minibatch(read.actor, *targets, read.critic)
+    act, logp, adv, returns, val = (part[read.samples] for part in samples[1:-1])
+    return Minibatch(read.actor, act, logp, adv, returns, val, read.critic)
 
 
 def clipped_policy_loss(new_logp: Tensor, old_logp: Tensor, adv: Tensor, clip_range: float) -> Tensor:

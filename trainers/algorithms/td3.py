@@ -23,7 +23,7 @@ class Td3(Ddpg):
     ) -> None:
         super().__init__(obs, shape, rows, settings, seed, device)
         assert isinstance(settings.hyperparameters, Td3Hyperparameters)
-        self.hyper = settings.hyperparameters
+        self.hyper: Td3Hyperparameters = settings.hyperparameters
 
     def gradient_step(self, batch: Batch) -> dict[str, Tensor]:
         """Move the critics; in every policy_delay-th step, actor and targets too."""

@@ -7,6 +7,7 @@ calls that fill them from whatever the inputs hold at the time. Outputs may be v
 from __future__ import annotations
 
 from functools import partial
+from importlib import import_module
 from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
 
 import numpy as np
@@ -16,11 +17,8 @@ Calls = List[Callable[[], object]]
 Built = Tuple[List[Array], Calls]
 Builder = Callable[[Sequence[Array], Mapping[str, Any]], Built]
 
-try:
-    from numpy._core import umath
-except ImportError:
-    from numpy.core import umath  # before numpy 2
-clip: Any = umath.clip  # one call; np.clip goes through Python
+# numpy's clip in one call, which np.clip wraps in Python
+clip: Any = import_module("numpy.core.umath" if np.__version__ < "2" else "numpy._core.umath").clip
 
 ZERO, HALF, ONE = (np.array(value, dtype=np.float32) for value in (0.0, 0.5, 1.0))
 
@@ -197,7 +195,7 @@ def _gather(inputs: Sequence[Array], attributes: Mapping[str, Any]) -> Built:
     (x, indices), axis = inputs, attributes.get("axis", 0)
     if indices.ndim == 0:
         return [x[(slice(None),) * (axis % x.ndim) + (int(indices),)]], []
-    out: Array = np.take(x, indices, axis)
+    out: Array = np.empty((*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]), x.dtype)
     return [out], [partial(np.take, x, indices, axis, out)]
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from mlagents_envs.base_env import ActionTuple, DecisionSteps, TerminalSteps
+from mlagents_envs.exception import UnityActionException
 
 from unity_env.sim.role import Role
 
@@ -45,14 +46,28 @@ class RoleAgents:
 
     def set_actions(self, action: ActionTuple) -> None:
         """Set the next action of every agent; continuous values beyond [-1, 1] are clipped."""
-        self.role.spec.action_spec._validate_action(action, self._num_rows, self.role.behavior)
+        self._check(action, self._num_rows)
         self._command = self.role.command(action)
 
     def set_action(self, agent_id: int, action: ActionTuple) -> None:
-        """Set the next action of one agent."""
-        self.role.spec.action_spec._validate_action(action, 1, self.role.behavior)
+        """Set the next action of one agent.
+
+        Raises:
+            IndexError: the behavior has no such agent.
+        """
+        self._check(action, 1)
+        first, last = self._ids[0], self._ids[-1]
+        if not first <= agent_id <= last:
+            raise IndexError(f"{self.role.behavior}: agent {agent_id} is none of its own, which are {first} .. {last}")
         self._command = self._command.copy()
-        self._command[agent_id - self._ids[0]] = self.role.command(action)[0]
+        self._command[agent_id - first] = self.role.command(action)[0]
+
+    def _check(self, action: ActionTuple, count: int) -> None:
+        spec = self.role.spec.action_spec
+        spec._validate_action(action, count, self.role.behavior)
+        if spec.discrete_size and not ((action.discrete >= 0) & (action.discrete < spec.discrete_branches)).all():
+            sizes = ", ".join(str(size) for size in spec.discrete_branches)
+            raise UnityActionException(f"{self.role.behavior}: a choice outside 0 .. size - 1 of its branch ({sizes})")
 
     def take_command(self, latency: Array | None) -> Array:
         """Return what reaches the drives in this step, (num_rows, command_size).

@@ -1,5 +1,6 @@
 """Pictures of the embedded simulation, rendered off screen."""
 
+import os
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -39,8 +40,10 @@ class Camera:
         try:
             self._renderer = mujoco.Renderer(self._model, height, width)
         except Exception as error:  # each GL backend fails in its own way
+            off = os.environ.get("MUJOCO_GL") == "disable"
+            reason = "no OpenGL found, or MUJOCO_GL=disable" if off else f"{type(error).__name__}: {error}"
             raise RenderError(
-                f"no off-screen rendering here ({type(error).__name__}: {error}); on Linux it needs EGL, "
+                f"no off-screen rendering here ({reason}); on Linux it needs EGL, "
                 f"Debian's packages libegl1 and libgl1-mesa-dri, and MUJOCO_GL=egl, or libosmesa6 and MUJOCO_GL=osmesa"
             ) from None
         self._renderer.scene.flags[mujoco.mjtRndFlag.mjRND_FOG] = True

@@ -19,6 +19,7 @@ from unity_env.settings import Sampler
 from unity_env.sim.description import (
     ROBOTS_DIR,
     Control,
+    DescriptionError,
     ParameterDescription,
     RobotDescription,
     TaskDescription,
@@ -142,9 +143,15 @@ def find_role(task_name: str, behavior: str) -> Role:
 
 
 def shared_control(roles: tuple[Role, ...]) -> tuple[Control, float]:
-    """Return the clock and the time limit, s, that all robots of a task have in common."""
+    """Return the clock and the time limit, s, that all robots of a task have in common.
+
+    Raises:
+        DescriptionError: they have none in common.
+    """
     clocks = {(role.control, role.task.episode_s) for role in roles}
-    assert len(clocks) == 1, f"{roles[0].task_name}: its robots differ in control or episode_s"
+    if len(clocks) > 1:
+        robots = " and ".join(role.robot.name for role in roles)
+        raise DescriptionError(f"tasks.{roles[0].task_name}: {robots} differ in control or episode_s")
     return roles[0].control, roles[0].task.episode_s
 
 

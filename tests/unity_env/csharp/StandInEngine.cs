@@ -1,97 +1,9 @@
 // Takes the place of UnityEngine.CoreModule, which needs Unity's native engine: what ML-Agents touches while it runs
-// agents with vector, buffer and image sensors. Anything else of UnityEngine fails when it is first used.
+// agents with vector, buffer and image sensors, and what this project's scripts touch. Anything else of UnityEngine fails when it is first used.
 using System;
-using System.Collections.Generic;
-using System.Reflection;
 
 namespace UnityEngine
 {
-    public class Object
-    {
-        public string name { get; set; }
-        public HideFlags hideFlags { get; set; }
-        public int GetInstanceID() => System.Runtime.CompilerServices.RuntimeHelpers.GetHashCode(this);
-        public static void DontDestroyOnLoad(Object target) { }
-        public static void Destroy(Object target) { }
-        public static void DestroyImmediate(Object target) { }
-        public static bool operator ==(Object a, Object b) => ReferenceEquals(a, b);
-        public static bool operator !=(Object a, Object b) => !ReferenceEquals(a, b);
-        public override bool Equals(object other) => ReferenceEquals(this, other);
-        public override int GetHashCode() => GetInstanceID();
-        public static implicit operator bool(Object target) => !ReferenceEquals(target, null);
-    }
-
-    public class GameObject : Object
-    {
-        readonly List<Component> m_Components = new List<Component>();
-        bool m_Active = true;
-
-        public GameObject(string name) { this.name = name; }
-
-        public T AddComponent<T>() where T : Component
-        {
-            var component = (T)Activator.CreateInstance(typeof(T), true);
-            component.gameObject = this;
-            m_Components.Add(component);
-            Message(component, "Awake");
-            Message(component, "OnEnable");
-            return component;
-        }
-
-        public void SetActive(bool active)
-        {
-            if (active != m_Active)
-            {
-                m_Components.ForEach(component => Message(component, active ? "OnEnable" : "OnDisable"));
-            }
-            m_Active = active;
-        }
-
-        public T GetComponent<T>() => Array.Find(GetComponents<T>(), _ => true);
-
-        public T[] GetComponents<T>()
-        {
-            var found = new List<T>();
-            foreach (var component in m_Components)
-            {
-                if (component is T wanted)
-                {
-                    found.Add(wanted);
-                }
-            }
-            return found.ToArray();
-        }
-
-        public T[] GetComponentsInChildren<T>() => GetComponents<T>();
-
-        // Unity calls these methods by name, private or not, the most derived one only.
-        static void Message(Component receiver, string name)
-        {
-            const BindingFlags own = BindingFlags.Instance | BindingFlags.NonPublic | BindingFlags.Public | BindingFlags.DeclaredOnly;
-            for (var type = receiver.GetType(); type != null; type = type.BaseType)
-            {
-                var method = type.GetMethod(name, own, null, Type.EmptyTypes, null);
-                if (method != null)
-                {
-                    method.Invoke(receiver, null);
-                    return;
-                }
-            }
-        }
-    }
-
-    public class Component : Object
-    {
-        public GameObject gameObject { get; set; }
-        public T GetComponent<T>() => gameObject.GetComponent<T>();
-        public T[] GetComponents<T>() => gameObject.GetComponents<T>();
-        public T[] GetComponentsInChildren<T>() => gameObject.GetComponents<T>();
-    }
-
-    public class Behaviour : Component { public bool enabled { get; set; } }
-    public class MonoBehaviour : Behaviour { }
-    public class ScriptableObject : Object { }
-    public class Transform : Component { }
     public class UnityException : Exception { }
     public interface ISerializationCallbackReceiver { void OnBeforeSerialize(); void OnAfterDeserialize(); }
     [Flags] public enum HideFlags { None = 0, HideInHierarchy = 1, HideInInspector = 2 }
@@ -102,6 +14,7 @@ namespace UnityEngine
         public static string unityVersion => "stand-in";
         public static string productName => "stand-in";
         public static string dataPath => ".";
+        public static string streamingAssetsPath => Environment.GetEnvironmentVariable("STREAMING_ASSETS");
         public static bool isEditor => false;
         public static int targetFrameRate { get; set; }
         public static event Action quitting;
@@ -121,6 +34,7 @@ namespace UnityEngine
     {
         public static void Log(object message) => Console.WriteLine("[log] " + message);
         public static void LogWarning(object message) => Console.WriteLine("[warning] " + message);
+        public static void LogError(object message, Object about) => LogError(message);
         public static void LogError(object message) => Console.WriteLine("[error] " + message);
         public static void LogWarningFormat(string format, params object[] values) => LogWarning(string.Format(format, values));
         public static void Assert(bool condition) => Assert(condition, "assertion failed");
@@ -131,6 +45,9 @@ namespace UnityEngine
 
     public static class Mathf
     {
+        public const float Rad2Deg = 57.29578f;
+        public static float Abs(float x) => Math.Abs(x);
+        public static float Pow(float x, float power) => (float)Math.Pow(x, power);
         public static float Sin(float x) => (float)Math.Sin(x);
         public static float Cos(float x) => (float)Math.Cos(x);
         public static int CeilToInt(float x) => (int)Math.Ceiling(x);
@@ -142,7 +59,18 @@ namespace UnityEngine
         public static float Max(float a, float b) => Math.Max(a, b);
     }
 
-    public static class Random { public static void InitState(int seed) => Debug.Log("seed " + seed); }
+    public static class Random
+    {
+        static System.Random s_Random = new System.Random(0);
+        public static int Range(int low, int high) => s_Random.Next(low, high);
+
+        public static void InitState(int seed)
+        {
+            Debug.Log("seed " + seed);
+            s_Random = new System.Random(seed);
+        }
+    }
+
     public static class Time
     {
         public static float timeScale { get; set; } = 1;
@@ -161,17 +89,24 @@ namespace UnityEngine
         public static void SetQualityLevel(int level, bool expensive) => Debug.Log("quality " + level);
     }
 
-    public struct Vector2 { public float x, y; }
-    public struct Vector3 { public float x, y, z; }
-    public struct Vector4 { public float x, y, z, w; }
-    public struct Quaternion { public float x, y, z, w; }
-
     public class SerializeField : Attribute { }
     public class HideInInspector : Attribute { }
     public class HelpURLAttribute : Attribute { public HelpURLAttribute(string url) { } }
     public class AddComponentMenu : Attribute { public AddComponentMenu(string menu, int order) { } }
-    public class DefaultExecutionOrder : Attribute { public DefaultExecutionOrder(int order) { } }
-    public class RequireComponent : Attribute { public RequireComponent(Type type) { } }
+    public class DefaultExecutionOrder : Attribute
+    {
+        public readonly int Value;
+        public DefaultExecutionOrder(int order) { Value = order; }
+    }
+
+    [AttributeUsage(AttributeTargets.Class, AllowMultiple = true)]
+    public class RequireComponent : Attribute
+    {
+        public readonly Type[] Types;
+        public RequireComponent(Type type) { Types = new[] { type }; }
+        public RequireComponent(Type one, Type other) { Types = new[] { one, other }; }
+    }
+    public class ContextMenu : Attribute { public ContextMenu(string item) { } }
     public class PropertyAttribute : Attribute { }
     public class HeaderAttribute : PropertyAttribute { public HeaderAttribute(string header) { } }
     public class RangeAttribute : PropertyAttribute { public RangeAttribute(float low, float high) { } }

@@ -8,7 +8,8 @@ import importlib.util
 import json
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +65,21 @@ def public_key(assembly: Path) -> bytes:
     return bytes(AssemblyName.GetAssemblyName(str(assembly)).GetPublicKey() or b"")
 
 
+@cache
+def _reference(assembly: Path, _written_ns: int) -> Any:
+    """Let the compiler read an assembly, once as long as it stays as it is."""
+    from Microsoft.CodeAnalysis import MetadataReference
+
+    return MetadataReference.CreateFromFile(str(assembly))
+
+
 def compile_csharp(
-    roslyn: Path, output: Path, sources: Iterable[Path], references: Iterable[Path], public_key: bytes = b""
+    roslyn: Path,
+    output: Path,
+    sources: Iterable[Path],
+    references: Iterable[Path],
+    public_key: bytes = b"",
+    forbidden: Collection[str] = (),
 ) -> None:
     """Compile C# 9, the version that Unity 6 knows; the assembly is named after its file.
 
@@ -75,6 +89,7 @@ def compile_csharp(
         sources: files.
         references: assemblies.
         public_key: gives the assembly the identity that users of a strongly named one ask for; nothing is signed.
+        forbidden: warnings that count as errors, by their ids.
 
     Raises:
         ValueError: it does not compile; the message lists the compiler's errors.
@@ -97,14 +112,18 @@ def compile_csharp(
     for source in sources:
         trees.Add(CSharpSyntaxTree.ParseText(source.read_text(encoding="utf-8"), options, str(source)))
     for reference in references:
-        used.Add(MetadataReference.CreateFromFile(str(reference)))
+        used.Add(_reference(reference, reference.stat().st_mtime_ns))
     kind = CSharpCompilationOptions(OutputKind.DynamicallyLinkedLibrary)
     if public_key:
         key = System.Collections.Immutable.ImmutableArray.Create[System.Byte](System.Array[System.Byte](public_key))
         kind = kind.WithCryptoPublicKey(key).WithPublicSign(True)
     stream = System.IO.MemoryStream()
     result = CSharpCompilation.Create(output.stem, trees, used, kind).Emit(stream)
-    if not result.Success:
-        errors = [str(found.ToString()) for found in result.Diagnostics if found.Severity == DiagnosticSeverity.Error]
+    errors = [
+        str(found.ToString())
+        for found in result.Diagnostics
+        if found.Severity == DiagnosticSeverity.Error or str(found.Id) in forbidden
+    ]
+    if errors:
         raise ValueError("\n".join(errors))
     output.write_bytes(bytes(stream.ToArray()))

@@ -1,10 +1,13 @@
-"""Plays Scene.cs on the real C# ML-Agents runtime, as the Unity Editor does when somebody presses Play.
+"""Plays scenes on the real C# ML-Agents runtime: Scene.cs, or one of the Unity project's own.
 
-python -m tests.unity_env.csharp.editor build FOLDER        compile into FOLDER; needs ROSLYN_DIR, UNITY_MANAGED
-python -m tests.unity_env.csharp.editor play FOLDER PORT    connect, and run until Python makes it quit
+python -m tests.unity_env.csharp.editor build FOLDER             compile Scene.cs into FOLDER, and the stand-ins
+python -m tests.unity_env.csharp.editor build-project FOLDER     compile the Unity project likewise
+python -m tests.unity_env.csharp.editor play FOLDER PORT         connect Scene.cs, run until Python makes it quit
+python -m tests.unity_env.csharp.editor player FOLDER --mlagents-port PORT [--task TASK] ...    the project, as a build
 
-UNITY_MANAGED is the folder `Managed` of a Unity 6 player that contains ML-Agents 4.0.0. Its assemblies run as they
-are, but for two: UnityEngine.CoreModule (StandInEngine.cs) and Grpc.Core (StandInGrpc.cs), which need native code.
+Needs ROSLYN_DIR and UNITY_MANAGED: the folder `Managed` of a Unity 6 player that contains ML-Agents 4.0.0. Its
+assemblies run as they are, but for three, which need native code: UnityEngine.CoreModule (StandInEngine.cs,
+StandInObjects.cs, StandInMath.cs), UnityEngine.PhysicsModule (StandInPhysics.cs) and Grpc.Core (StandInGrpc.cs).
 """
 
 import os
@@ -16,27 +19,66 @@ from typing import Any
 import grpc
 
 from tests.unity_env.csharp.dotnet import compile_csharp, load, public_key, start_runtime
+from tests.unity_env.csharp.project import compile_project, unity_base, unity_engine
+from unity_env.unity import PROJECT
+from unity_env.unity.describe import STREAMING_ASSETS
 
 _HERE = Path(__file__).parent
-_STAND_INS = {"UnityEngine.CoreModule": "StandInEngine.cs", "Grpc.Core": "StandInGrpc.cs"}
+_CORE, _PHYSICS, _GRPC = "UnityEngine.CoreModule", "UnityEngine.PhysicsModule", "Grpc.Core"
+_STAND_INS = {
+    _CORE: ("StandInEngine.cs", "StandInObjects.cs", "StandInMath.cs"),
+    _PHYSICS: ("StandInPhysics.cs",),
+    _GRPC: ("StandInGrpc.cs",),
+}
 _SCENE = "Assembly-CSharp"  # Unity's name for a project's scripts
 _CONNECT_S, _ANSWER_S = 30.0, 60.0
 
 
 def build(folder: Path) -> None:
-    """Compile the scene against the real assemblies, and the stand-ins."""
-    managed, roslyn = Path(os.environ["UNITY_MANAGED"]), Path(os.environ["ROSLYN_DIR"])
-    # Unity's base library, not .NET 8's, which would accept what Unity lacks.
-    base = [managed / f"{name}.dll" for name in ("mscorlib", "netstandard", "System", "System.Core")]
-    engine = [*managed.glob("UnityEngine*.dll"), managed / "Unity.ML-Agents.dll", managed / "Unity.InferenceEngine.dll"]
-    compile_csharp(roslyn, folder / f"{_SCENE}.dll", [_HERE / "Scene.cs"], base + engine)
-    for name, source in _STAND_INS.items():
-        identity = public_key(managed / f"{name}.dll")
-        compile_csharp(roslyn, folder / f"{name}.dll", [_HERE / source], base, identity)
+    """Compile Scene.cs against the real assemblies, and the stand-ins."""
+    _compile(folder, _SCENE, [_HERE / "Scene.cs"], [*unity_base(), *unity_engine()])
+    _build_stand_ins(folder)
 
 
-def play(folder: Path, port: int) -> None:
-    """Run the scene against whoever listens on `port`."""
+def build_project(folder: Path) -> None:
+    """Compile the Unity project and what plays its scenes against the real assemblies, and the stand-ins."""
+    compile_project(folder)
+    project = [folder / "RobotRL.Logic.dll", folder / "RobotRL.Runtime.dll"]
+    _compile(folder, _SCENE, [_HERE / "ProjectScene.cs"], [*unity_base(), *unity_engine(), *project])
+    _build_stand_ins(folder)
+
+
+def _build_stand_ins(folder: Path) -> None:
+    managed = Path(os.environ["UNITY_MANAGED"])
+    for name, sources in _STAND_INS.items():
+        references = [*unity_base(), folder / f"{_CORE}.dll"] if name == _PHYSICS else unity_base()
+        _compile(folder, name, [_HERE / source for source in sources], references, public_key(managed / f"{name}.dll"))
+
+
+def _compile(folder: Path, name: str, sources: list[Path], references: list[Path], identity: bytes = b"") -> None:
+    compile_csharp(Path(os.environ["ROSLYN_DIR"]), folder / f"{name}.dll", sources, references, identity)
+
+
+def player(folder: Path, arguments: Sequence[str]) -> None:
+    """Run the Unity project as its build would, with a build's command line."""
+    port = int(arguments[arguments.index("--mlagents-port") + 1])
+    play(folder, port, "ProjectScene", arguments)
+
+
+def play(
+    folder: Path,
+    port: int,
+    scene: str = "Scene",
+    arguments: Sequence[str] = (),
+) -> None:
+    """Run a scene against whoever listens on `port`.
+
+    Args:
+        folder: of the compiled scene.
+        port: where the trainer listens.
+        scene: the class whose Play runs it.
+        arguments: command line that it sees, beside the port.
+    """
     import System
     from System.Reflection import BindingFlags
 
@@ -49,7 +91,7 @@ def play(folder: Path, port: int) -> None:
 
     System.AppDomain.CurrentDomain.AssemblyResolve += System.ResolveEventHandler(resolve)
     # ML-Agents reads the port from the command line, of which a hosted runtime has none.
-    command_line = System.Array[System.String](["player", "--mlagents-port", str(port)])
+    command_line = System.Array[System.String](["player", "--mlagents-port", str(port), *arguments])
     hidden = BindingFlags.NonPublic | BindingFlags.Static
     System.Type.GetType("System.Environment").GetField("s_commandLineArgs", hidden).SetValue(None, command_line)
     with grpc.insecure_channel(f"127.0.0.1:{port}", [("grpc.initial_reconnect_backoff_ms", 20)]) as channel:
@@ -66,16 +108,23 @@ def play(folder: Path, port: int) -> None:
         transport.GetField("Call").SetValue(
             None, System.Func[System.String, System.String, byte_array, byte_array](call)
         )
-        load(folder / f"{_SCENE}.dll").GetType("Scene").GetMethod("Play").Invoke(None, None)
+        load(folder / f"{_SCENE}.dll").GetType(scene).GetMethod("Play").Invoke(None, None)
 
 
 def main(args: Sequence[str]) -> None:
     """Build or play."""
+    os.environ["STREAMING_ASSETS"] = str(PROJECT / STREAMING_ASSETS)  # .NET reads the environment when it starts
     start_runtime()
-    if args[0] == "build":
-        build(Path(args[1]))
-    else:
-        play(Path(args[1]), int(args[2]))
+    folder = Path(args[1])
+    match args[0]:
+        case "build":
+            build(folder)
+        case "build-project":
+            build_project(folder)
+        case "player":
+            player(folder, args[2:])
+        case _:
+            play(folder, int(args[2]))
 
 
 if __name__ == "__main__":

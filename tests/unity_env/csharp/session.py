@@ -38,11 +38,11 @@ def missing() -> str | None:
 def compile_scene(folder: Path) -> None:
     """Compile Scene.cs and the stand-ins into `folder`."""
     command = [*_EDITOR, "build", str(folder)]
-    built = subprocess.run(command, env=_environment(), capture_output=True, text=True, timeout=60, check=False)
+    built = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=60, check=False)
     assert built.returncode == 0, built.stderr
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """For a process that runs in another folder: ML-Agents leaves a file of timers where it runs."""
     root = Path(__file__).parents[3]
     return os.environ | {name: str(Path(os.environ[name]).resolve()) for name in _FOLDERS} | {"PYTHONPATH": str(root)}
@@ -83,7 +83,7 @@ class Editor:
             self._process = subprocess.Popen(
                 [*_EDITOR, "play", str(compiled), str(port)],
                 cwd=log.parent,
-                env=_environment(),
+                env=environment(),
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )

@@ -1,8 +1,8 @@
 """A player whose agents have a camera: which half of its image is bright says which of two choices is right.
 
 As a program it takes a Unity build's command line, and in --images how images travel: png, raw, or last (raw, with
-their channels last). Every agent has 16 pixel-high images, a vector of noise, a buffer of 0 to 3 entities of noise and
-a sensor `signals` that says which choice is right; every decision is an episode, paid 1 where it is right.
+their channels last). Every agent has an image of 20 x 20 pixels, a vector of noise, a buffer of 0 to 3 entities of
+noise and a sensor `signals` that says which choice is right; every decision is an episode, paid 1 where it is right.
 """
 
 import sys
@@ -27,7 +27,7 @@ from tests.unity_env.link.records import (  # isort: skip
 )
 from tests.unity_env.link.stand_in import Player  # isort: skip
 
-AGENTS, SIZE, ENTITIES = 16, 16, 3
+AGENTS, SIZE, ENTITIES = 16, 20, 3
 CHOICES = ActionSpec(0, (2,))
 NONE, PIXELS = DimensionProperty.NONE, DimensionProperty.TRANSLATIONAL_EQUIVARIANCE
 SENSORS = {"camera": (3, SIZE, SIZE), "pose": (2,), "signals": (1,), "things": (ENTITIES, 2)}

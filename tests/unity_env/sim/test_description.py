@@ -1,6 +1,8 @@
 """robots/*.yaml: what is wrong in one is refused with a clear message."""
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,9 +10,12 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from unity_env.sim.description import ROBOTS_DIR, load_description, parse_description
-from unity_env.sim.role import all_roles, shared_control
+from tests.helpers import cli
+from unity_env.sim import description
+from unity_env.sim.description import ROBOTS_DIR, DescriptionError, load_description, parse_description
+from unity_env.sim.role import Role, all_roles, roles_of, shared_control
 from unity_env.sim.tasks import TASKS
+from unity_env.sim.tasks.arm_reach import ArmReach
 
 ROBOTS = sorted(path.stem for path in ROBOTS_DIR.glob("*.yaml"))
 
@@ -62,6 +67,18 @@ def no_joints(arm: dict[str, Any]) -> None:
     arm["joints"] = []
 
 
+def other_homes(arm: dict[str, Any]) -> None:
+    arm["tasks"]["arm_pick_place"]["parameters"]["home_rad"].pop()
+
+
+def default_outside(arm: dict[str, Any]) -> None:
+    arm["tasks"]["arm_reach"]["environment_parameters"]["goal_distance"]["default"] = 2.0
+
+
+def endless_mass(arm: dict[str, Any]) -> None:
+    arm["joints"][0]["link"]["mass_kg"] = float("inf")
+
+
 def range_upside_down(arm: dict[str, Any]) -> None:
     arm["joints"][5]["range_rad"] = [2.9, -2.9]
 
@@ -79,7 +96,10 @@ def range_upside_down(arm: dict[str, Any]) -> None:
         (missing_limit, r"components\.joint_pos\.limit"),
         (other_schema, "schema_version"),
         (no_joints, "joints"),
-        (range_upside_down, "range_rad"),
+        (range_upside_down, r"the interval \[2\.9, -2\.9\] begins above its end"),
+        (other_homes, r"tasks\.arm_pick_place\.parameters\.home_rad has 5 angles for 6 joints"),
+        (default_outside, r"default 2 is outside range \[0\.1, 1\.5\]"),
+        (endless_mass, "finite number"),
     ],
 )
 def test_a_wrong_description_is_refused(
@@ -119,6 +139,78 @@ def test_a_wrong_mobile_robot_is_refused(mobile: dict[str, Any], path: str, valu
     place[last] = value
     with pytest.raises(ValidationError, match=message):
         parse_description(mobile)
+
+
+def read(monkeypatch: pytest.MonkeyPatch, folder: Path, text: str) -> Any:
+    (folder / "arm.yaml").write_text(text)
+    monkeypatch.setattr(description, "SIM_DIR", folder.parent)
+    monkeypatch.setattr(description, "ROBOTS_DIR", folder)
+    return load_description.__wrapped__("arm")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (fewer_angles, "home_rad has 5 angles for 6 joints"),
+        (negative_mass, "joints.0.link.mass_kg: Input should be greater than 0, found -1.0"),
+        (missing_limit, "components.joint_pos.limit: Field required"),
+        (unknown_key, "joints.2.colour: Extra inputs are not permitted"),
+    ],
+)
+def test_a_wrong_file_is_one_line_that_names_the_place(
+    arm: dict[str, Any],
+    spoil: Callable[[dict[str, Any]], None],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    spoil(arm)
+    with pytest.raises(DescriptionError) as refused:
+        read(monkeypatch, tmp_path, json.dumps(arm))
+    assert str(refused.value) == f"{tmp_path.name}/arm.yaml: {message}"
+    with pytest.raises(DescriptionError, match=r"^[^\n]*arm\.yaml: not YAML: [^\n]*line 1[^\n]*$"):
+        read(monkeypatch, tmp_path, "joints: {{")
+
+
+def test_the_command_line_says_so_without_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise DescriptionError("robots/arm.yaml: home_rad has 5 angles for 6 joints")
+
+    monkeypatch.setattr("unity_env.sim.role.all_roles", refuse)
+    outcome = cli("tasks", "list")
+    assert (outcome.code, outcome.err) == (2, "error: robots/arm.yaml: home_rad has 5 angles for 6 joints\n")
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "message"),
+    [
+        ("goal_radius_m", (0.9, 1.2), r"goal_radius_m: 1\.2 m is beyond the arm's reach of 0\.74 m$"),
+        (
+            "goal_height_m",
+            (5.0, 6.0),
+            r"no goal is within goal_radius_m 0\.62 m of the shoulder at 0\.18 m, at .* 5 \.\. 6 m",
+        ),
+        ("goal_clearance_m", 0.62, r"no goal is within .* goal_clearance_m of 0\.62 m$"),
+        ("hold_s", None, r"^robots/arm\.yaml: tasks\.arm_reach\.parameters: hold_s: Field required$"),
+    ],
+)
+def test_goals_out_of_reach_are_refused(
+    monkeypatch: pytest.MonkeyPatch, parameter: str, value: Any, message: str
+) -> None:
+    parameters = load_description("arm").tasks["arm_reach"].parameters
+    monkeypatch.setitem(parameters, parameter, value)
+    if value is None:
+        monkeypatch.delitem(parameters, parameter)
+    with pytest.raises(DescriptionError, match=message):
+        ArmReach("arm_reach", 1, 1)
+
+
+def test_robots_of_one_task_with_different_clocks_are_refused() -> None:
+    arm, mobile = roles_of("playroom")
+    slower = mobile.robot.tasks["playroom"].model_copy(update={"episode_s": 20.0})
+    other = Role(mobile.robot.model_copy(update={"tasks": {"playroom": slower}}), "playroom")
+    with pytest.raises(DescriptionError, match=r"tasks\.playroom: arm and mobile differ in control or episode_s"):
+        shared_control((arm, other))
 
 
 def test_the_wheel_map_is_differential_drives_kinematics() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from mlagents_envs.base_env import ActionTuple
+from mlagents_envs.exception import UnityActionException
 
 from tests.helpers import difference, make_rows, sampler, sim_of
 from tests.pair import LEFT, PAIR, PUCK_M_S
@@ -277,6 +278,24 @@ def test_an_agent_without_an_action_takes_the_first_choice_or_stands_still() -> 
     assert (control[:, 6:] == np.array([0.75, 0, 0, 0, 0, 0])).all()  # half of the base's 1.5 rad/s
     env.step()
     assert (control[:, :6] == 0).all()
+
+
+@pytest.mark.parametrize("agent", [-1, 0, 4])
+def test_an_agent_of_another_behavior_is_not_taken_for_one_of_its_own(agent: int) -> None:
+    env = SimEnv("playroom", 2, 0, 1)
+    env.reset()
+    drive = ActionTuple(continuous=np.ones((1, 2), np.float32))
+    with pytest.raises(IndexError, match=rf"MobileRobot: agent {agent} is none of its own, which are 2 \.\. 3"):
+        env.set_action_for_agent("MobileRobot", agent, drive)
+    env.set_action_for_agent("MobileRobot", 3, drive)
+
+
+@pytest.mark.parametrize("choice", [-1, 9])
+def test_a_choice_that_does_not_exist_is_refused(choice: int) -> None:
+    env = SimEnv("mobile_goal_discrete", 2, 0, 1)
+    env.reset()
+    with pytest.raises(UnityActionException, match=r"outside 0 \.\. size - 1 of its branch \(9\)"):
+        env.set_actions("MobileRobot", ActionTuple(discrete=np.array([[0], [choice]], np.int32)))
 
 
 @pytest.mark.parametrize("parameters", [{"sensor_noise": 1.0}, {"action_latency": 2.0}, {"push_scale": 3.0}])

@@ -91,6 +91,10 @@ class ArmDescription(RobotDescription):
             low, high = joint.range_rad
             if not low <= home <= high:
                 raise ValueError(f"home_rad of {joint.name}: {home} is outside range_rad [{low}, {high}]")
+        for name, task in self.tasks.items():
+            home_rad = task.parameters.get("home_rad", self.home_rad)
+            if np.size(home_rad) != count:
+                raise ValueError(f"tasks.{name}.parameters.home_rad has {np.size(home_rad)} angles for {count} joints")
         return self
 
     def joint_array(self, attribute: str) -> np.ndarray:

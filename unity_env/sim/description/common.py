@@ -1,23 +1,56 @@
 """What every robot's description has: its clock, its components, its tasks."""
 
 from abc import abstractmethod
+from collections.abc import Collection
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from unity_env.spaces import Component
 
+
+def _ascending(interval: tuple[float, float]) -> tuple[float, float]:
+    low, high = interval
+    if low > high:
+        raise ValueError(f"the interval [{low:g}, {high:g}] begins above its end")
+    return interval
+
+
+Vec2 = tuple[float, float]
 Vec3 = tuple[float, float, float]
-Interval = tuple[float, float]
+Interval = Annotated[tuple[float, float], AfterValidator(_ascending)]
 Positive = Annotated[float, Field(gt=0)]
 Material = Literal["body", "accent", "dark"]
 
 
-class Strict(BaseModel):
-    """Frozen; an unknown key is an error."""
+class DescriptionError(ValueError):
+    """A robot's description is wrong; the message is one line: where, and what."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    @classmethod
+    def of(cls, place: str, error: ValidationError, kinds: Collection[str] = ()) -> "DescriptionError":
+        """Tell one thing that does not fit.
+
+        Args:
+            place: what was read.
+            error: what pydantic says.
+            kinds: what pydantic's path may begin with that is not in the YAML.
+        """
+        first = min(
+            error.errors(), key=lambda fault: fault["type"] != "extra_forbidden"
+        )  # a misspelt key is missing, too
+        path = ".".join(str(key) for key in first["loc"][first["loc"][:1] in [(kind,) for kind in kinds] :])
+        message = first["msg"].removeprefix("Value error, ")
+        found = (
+            "" if first["type"] in ("value_error", "missing", "extra_forbidden") else f", found {first['input']!r:.60}"
+        )
+        return cls(f"{place}: {path + ': ' if path else ''}{message}{found}")
+
+
+class Strict(BaseModel):
+    """Frozen; an unknown key is an error, and so is a number that is none."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Shape(Strict):
@@ -101,6 +134,13 @@ class ParameterDescription(Strict):
     unit: str
     meaning: str
 
+    @model_validator(mode="after")
+    def _default_makes_sense(self) -> Self:
+        low, high = self.range
+        if not low <= self.default <= high:
+            raise ValueError(f"default {self.default:g} is outside range [{low:g}, {high:g}]")
+        return self
+
 
 class TaskDescription(Strict):
     """A robot's part in a task: what it commands, observes and signals, in order, and the numbers that define it.
@@ -123,7 +163,7 @@ class TaskDescription(Strict):
     signals: tuple[str, ...] = Field(min_length=1)
     ends: tuple[str, ...] = ()
     goal: dict[str, Any] | None = None
-    parameters: dict[str, float | Interval | tuple[float, ...]]
+    parameters: dict[str, float | tuple[float, ...]]
     environment_parameters: dict[str, ParameterDescription] = {}
 
 

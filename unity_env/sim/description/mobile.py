@@ -5,7 +5,7 @@ from typing import Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from unity_env.sim.description.common import Positive, RobotDescription, Strict, Vec3
+from unity_env.sim.description.common import Positive, RobotDescription, Strict, Vec2, Vec3
 
 
 class Chassis(Strict):
@@ -52,7 +52,7 @@ class Caster(Strict):
     """A ball that slides without friction and carries the rest of the weight."""
 
     radius_m: Positive
-    at_m: tuple[float, float]
+    at_m: Vec2
 
 
 class Lidar(Strict):

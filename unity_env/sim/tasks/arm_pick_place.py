@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 import mujoco
 import numpy as np
 
-from unity_env.sim.description import load_description
+from unity_env.sim.description import load_description, task_numbers
 from unity_env.sim.model.arm import add_arm
 from unity_env.sim.model.gripper import add_finger_sensors
 from unity_env.sim.model.scene import add_cube, add_disc, add_table, new_scene
@@ -37,7 +37,7 @@ class ArmPickPlace(Task):
         super().__init__(name, num_rows, threads)
         (self.role,) = self.roles
         self.arm = ArmInScene(load_description("arm"), self.batch)
-        self.parameters = Parameters.model_validate(self.role.task.parameters)
+        self.parameters = task_numbers(Parameters, self.role.robot, name)
         self.cube = CubeInScene(CUBE, self.batch, self.arm, self.parameters)
         self._goal_pos = self.batch.bind("mocap_pos")[:, self.model.body("goal").mocapid[0]]
         self._period_s = self.role.control.period_s
@@ -58,7 +58,7 @@ class ArmPickPlace(Task):
         own = role.task.environment_parameters
         add_cube(spec, CUBE, own["cube_size"].default, own["cube_mass"].default)
         add_finger_sensors(spec, robot, CUBE)
-        add_disc(spec, "goal", Parameters.model_validate(role.task.parameters).goal_tolerance_m)
+        add_disc(spec, "goal", task_numbers(Parameters, robot, self.name).goal_tolerance_m)
         return spec
 
     def vary(self, rows: Array, parameters: Mapping[str, Array]) -> None:

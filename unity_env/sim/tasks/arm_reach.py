@@ -7,7 +7,7 @@ from functools import cached_property
 import mujoco
 import numpy as np
 
-from unity_env.sim.description import Interval, Strict, load_description
+from unity_env.sim.description import DescriptionError, Interval, Strict, load_description, task_numbers
 from unity_env.sim.model.arm import add_arm
 from unity_env.sim.model.scene import add_marker, add_table, new_scene
 from unity_env.sim.tasks.task import Episode, Measured, Rows, Task, View
@@ -34,7 +34,8 @@ class ArmReach(Task):
         super().__init__(name, num_rows, threads)
         (self.role,) = self.roles
         self.robot = load_description("arm")
-        self.parameters = Parameters.model_validate(self.role.task.parameters)
+        self.parameters = task_numbers(Parameters, self.robot, name)
+        self._check_goals()
         self._tip_id = self.model.site("arm/tool_tip").id
         self._joint_pos = self.batch.bind("qpos")
         self._joint_vel = self.batch.bind("qvel")
@@ -55,6 +56,22 @@ class ArmReach(Task):
         add_arm(spec, robot)
         add_marker(spec, "goal", radius_m=0.02)
         return spec
+
+    def _check_goals(self) -> None:
+        """Refuse ranges in which no goal lies, or one that the arm is too short for."""
+        ranges, shoulder = self.parameters, self._shoulder_height_m
+        place, outer = f"robots/{self.robot.name}.yaml: tasks.{self.name}.parameters", ranges.goal_radius_m[1]
+        links = [joint.origin_m for joint in self.robot.joints[2:]]
+        reach = sum(math.hypot(*way) for way in [*links, self.robot.tool_tip_m])
+        if outer > reach:
+            raise DescriptionError(f"{place}.goal_radius_m: {outer:g} m is beyond the arm's reach of {reach:g} m")
+        low, high = ranges.goal_height_m
+        nearest_height = min(max(shoulder, low), high)
+        if outer <= math.hypot(nearest_height - shoulder, ranges.goal_clearance_m):
+            raise DescriptionError(
+                f"{place}: no goal is within goal_radius_m {outer:g} m of the shoulder at {shoulder:g} m, "
+                f"at a goal_height_m of {low:g} .. {high:g} m and a goal_clearance_m of {ranges.goal_clearance_m:g} m"
+            )
 
     @cached_property
     def _shoulder_height_m(self) -> float:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 import mujoco
 import numpy as np
 
-from unity_env.sim.description import Strict, load_description
+from unity_env.sim.description import Strict, load_description, task_numbers
 from unity_env.sim.model.mobile import add_mobile
 from unity_env.sim.model.room import add_goal, add_obstacles, add_room, geoms_named, mocaps_named, parking
 from unity_env.sim.model.scene import new_scene
@@ -37,7 +37,7 @@ class MobileGoal(Task):
 
     def __init__(self, name: str, num_rows: int, threads: int) -> None:
         self.robot = load_description("mobile")
-        self.parameters = Parameters.model_validate(self.robot.tasks[name].parameters)
+        self.parameters = task_numbers(Parameters, self.robot, name)
         super().__init__(name, num_rows, threads)
         (self.role,) = self.roles
         numbers = self.parameters

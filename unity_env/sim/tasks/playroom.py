@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 import mujoco
 import numpy as np
 
-from unity_env.sim.description import Interval, Strict, load_description
+from unity_env.sim.description import Strict, Vec2, load_description, task_numbers
 from unity_env.sim.model.arm import add_arm
 from unity_env.sim.model.gripper import add_finger_sensors
 from unity_env.sim.model.mobile import add_mobile
@@ -27,7 +27,7 @@ TOY = "toy"
 class ArmNumbers(GraspNumbers):
     """The numbers of tasks.playroom.parameters in robots/arm.yaml."""
 
-    table_centre_m: Interval
+    table_centre_m: Vec2
     table_half_width_m: float
     pedestal_radius_m: float
     toy_size_m: float
@@ -38,7 +38,7 @@ class BaseNumbers(Strict):
     """The numbers of tasks.playroom.parameters in robots/mobile.yaml."""
 
     room_half_width_m: float
-    dock_m: Interval
+    dock_m: Vec2
     goal_tolerance_m: float
     stop_velocity_m_s: float
     start_clearance_m: float
@@ -56,8 +56,8 @@ class Playroom(Task):
 
     def __init__(self, name: str, num_rows: int, threads: int) -> None:
         self.arm_robot, self.base_robot = load_description("arm"), load_description("mobile")
-        self.of_arm = ArmNumbers.model_validate(self.arm_robot.tasks[name].parameters)
-        self.of_base = BaseNumbers.model_validate(self.base_robot.tasks[name].parameters)
+        self.of_arm = task_numbers(ArmNumbers, self.arm_robot, name)
+        self.of_base = task_numbers(BaseNumbers, self.base_robot, name)
         super().__init__(name, num_rows, threads)
         control, episode_s = shared_control(self.roles)
         self.arm = ArmInScene(self.arm_robot, self.batch)

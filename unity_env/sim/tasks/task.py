@@ -9,6 +9,7 @@ import mujoco
 import numpy as np
 from mujoco.batch import Batch
 
+from unity_env.sim.description import DescriptionError
 from unity_env.sim.role import Role, roles_of
 
 Rows = np.ndarray | slice
@@ -66,7 +67,7 @@ class Task(ABC):
         self.name = name
         self.roles: tuple[Role, ...] = roles_of(name)
         self.num_rows = num_rows
-        self.batch = Batch(self.build().compile(), num_rows, threads, persistent=True)
+        self.batch = Batch(self._compiled(), num_rows, threads, persistent=True)
         self.memory: dict[str, np.ndarray] = {}
 
     def role_of(self, robot: str) -> Role:
@@ -77,6 +78,14 @@ class Task(ABC):
     def model(self) -> mujoco.MjModel:
         """The model that all rows share but for their randomised fields."""
         return self.batch.get_model(0)
+
+    def _compiled(self) -> mujoco.MjModel:
+        spec = self.build()
+        try:
+            return spec.compile()
+        except ValueError as error:
+            refused = " ".join(str(error).removeprefix("Error: ").split())
+            raise DescriptionError(f"task {self.name}: MuJoCo refuses the scene: {refused}") from None
 
     @abstractmethod
     def build(self) -> mujoco.MjSpec:

@@ -1,0 +1,395 @@
+// Objects of the stand-in engine: hierarchy, messages, and copies that keep only what Unity would save in a scene.
+using System;
+using System.Collections;
+using System.Collections.Generic;
+using System.Linq;
+using System.Reflection;
+
+namespace UnityEngine
+{
+    public class Object
+    {
+        internal bool IsDestroyed;
+        public virtual string name { get; set; } = "";
+        public HideFlags hideFlags { get; set; }
+        public int GetInstanceID() => System.Runtime.CompilerServices.RuntimeHelpers.GetHashCode(this);
+        public static void DontDestroyOnLoad(Object target) { }
+        public static void Destroy(Object target) => DestroyImmediate(target);
+
+        public static void DestroyImmediate(Object target)
+        {
+            if (target is Component component)
+            {
+                component.gameObject.Remove(component);
+            }
+            if (target is GameObject whole)
+            {
+                whole.RemoveAll();
+            }
+        }
+
+        public static T Instantiate<T>(T original) where T : Object => (T)(Object)Copies.Of((GameObject)(Object)original);
+
+        public static T Instantiate<T>(T original, Vector3 position, Quaternion rotation) where T : Object
+        {
+            var copy = Copies.Of((GameObject)(Object)original);
+            copy.transform.SetPositionAndRotation(position, rotation);
+            Engine.Activate(copy);
+            return (T)(Object)copy;
+        }
+
+        public static bool operator ==(Object a, Object b) => ReferenceEquals(a, b);
+        public static bool operator !=(Object a, Object b) => !ReferenceEquals(a, b);
+        public override bool Equals(object other) => ReferenceEquals(this, other);
+        public override int GetHashCode() => GetInstanceID();
+        public static implicit operator bool(Object target) => !ReferenceEquals(target, null);
+    }
+
+    public sealed class GameObject : Object
+    {
+        internal readonly List<Component> Components = new List<Component>();
+        internal bool IsActive = true;
+
+        public GameObject(string name = "")
+        {
+            this.name = name;
+            transform = new Transform();
+            Adopt(transform);
+        }
+
+        public Transform transform { get; }
+        public int layer { get; set; }
+        public string tag { get; set; } = "";
+        public bool activeInHierarchy => IsActive && (transform.parent == null || transform.parent.gameObject.activeInHierarchy);
+
+        public static GameObject CreatePrimitive(PrimitiveType type)
+        {
+            var made = new GameObject(type.ToString());
+            made.AddComponent<MeshFilter>().sharedMesh = new Mesh { name = type.ToString() };
+            made.AddComponent<MeshRenderer>();
+            made.AddComponent(Type.GetType("UnityEngine.SphereCollider, UnityEngine.PhysicsModule", true));
+            return made;
+        }
+
+        public T AddComponent<T>() where T : Component => (T)AddComponent(typeof(T));
+
+        public Component AddComponent(Type type)
+        {
+            foreach (var required in type.GetCustomAttributes<RequireComponent>(true).SelectMany(wanted => wanted.Types))
+            {
+                if (!required.IsAbstract && !Components.Any(required.IsInstanceOfType))
+                {
+                    AddComponent(required);
+                }
+            }
+            var component = Adopt((Component)Activator.CreateInstance(type, true));
+            if (activeInHierarchy)
+            {
+                Engine.Wake(component);
+            }
+            return component;
+        }
+
+        internal Component Adopt(Component component)
+        {
+            component.gameObject = this;
+            Components.Add(component);
+            return component;
+        }
+
+        internal void Remove(Component component)
+        {
+            Engine.Sleep(component);
+            Components.Remove(component);
+        }
+
+        internal void RemoveAll()
+        {
+            transform.SetParent(null, false);
+            foreach (var component in GetComponentsInChildren<Component>())
+            {
+                component.gameObject.Remove(component);
+            }
+        }
+
+        public void SetActive(bool active)
+        {
+            IsActive = active;
+            foreach (var component in GetComponentsInChildren<Component>())
+            {
+                if (!active)
+                {
+                    Engine.Sleep(component);
+                }
+                else if (component.gameObject.activeInHierarchy)
+                {
+                    Engine.Wake(component);
+                }
+            }
+        }
+
+        public T GetComponent<T>() => Components.OfType<T>().FirstOrDefault();
+        public T[] GetComponents<T>() => Components.OfType<T>().ToArray();
+        public T[] GetComponentsInChildren<T>() => transform.Below().SelectMany(below => below.gameObject.GetComponents<T>()).ToArray();
+    }
+
+    public class Component : Object
+    {
+        internal bool IsAwake, IsEnabled, HasStarted;
+        public GameObject gameObject { get; set; }
+        public Transform transform => gameObject.transform;
+        public override string name { get => gameObject.name; set => gameObject.name = value; }
+        public string tag { get => gameObject.tag; set => gameObject.tag = value; }
+        public T GetComponent<T>() => gameObject.GetComponent<T>();
+        public T[] GetComponents<T>() => gameObject.GetComponents<T>();
+        public T[] GetComponentsInChildren<T>() => gameObject.GetComponentsInChildren<T>();
+
+        public T GetComponentInParent<T>()
+        {
+            var found = GetComponent<T>();
+            return found != null || transform.parent == null ? found : transform.parent.GetComponentInParent<T>();
+        }
+    }
+
+    public class Behaviour : Component { public bool enabled { get; set; } = true; }
+    public class MonoBehaviour : Behaviour { }
+    public class ScriptableObject : Object { }
+
+    public class Transform : Component
+    {
+        readonly List<Transform> m_Children = new List<Transform>();
+        public Transform parent { get; private set; }
+        public Vector3 localPosition { get; set; }
+        public Quaternion localRotation { get; set; } = Quaternion.identity;
+        public Vector3 localScale { get; set; } = Vector3.one;
+        public Vector3 lossyScale => parent == null ? localScale : Vector3.Scale(parent.lossyScale, localScale);
+        public Vector3 forward => rotation * Vector3.forward;
+
+        public Quaternion rotation
+        {
+            get => parent == null ? localRotation : parent.rotation * localRotation;
+            set => localRotation = parent == null ? value : Quaternion.Inverse(parent.rotation) * value;
+        }
+
+        public Vector3 position
+        {
+            get => parent == null ? localPosition : parent.TransformPoint(localPosition);
+            set => localPosition = parent == null ? value : parent.InverseTransformPoint(value);
+        }
+
+        public void SetPositionAndRotation(Vector3 position, Quaternion rotation) => (this.position, this.rotation) = (position, rotation);
+        public Vector3 TransformDirection(Vector3 v) => rotation * v;
+        public Vector3 InverseTransformDirection(Vector3 v) => Quaternion.Inverse(rotation) * v;
+        public Vector3 TransformPoint(Vector3 v) => position + rotation * Vector3.Scale(lossyScale, v);
+
+        public Vector3 InverseTransformPoint(Vector3 v)
+        {
+            var (turned, scale) = (InverseTransformDirection(v - position), lossyScale);
+            return new Vector3(turned.x / scale.x, turned.y / scale.y, turned.z / scale.z);
+        }
+
+        public void SetParent(Transform parent, bool worldPositionStays)
+        {
+            this.parent?.m_Children.Remove(this);
+            this.parent = parent;
+            parent?.m_Children.Add(this);
+        }
+
+        internal IEnumerable<Transform> Below() => m_Children.SelectMany(child => child.Below()).Prepend(this);
+        internal IEnumerable<Transform> Children => m_Children;
+    }
+
+    /// Runs what Unity's player loop runs.
+    public static class Engine
+    {
+        static readonly List<Component> s_Awake = new List<Component>();
+
+        /// Load a scene: its objects are active from the start, and wake in the order of execution.
+        public static void Load(params GameObject[] roots)
+        {
+            foreach (var root in roots)
+            {
+                root.IsActive = true;
+            }
+            Wake(roots);
+        }
+
+        internal static void Activate(GameObject copy)
+        {
+            if (copy.activeInHierarchy)
+            {
+                Wake(copy);
+            }
+        }
+
+        static void Wake(params GameObject[] roots)
+        {
+            foreach (var component in roots.SelectMany(root => root.GetComponentsInChildren<Component>()).OrderBy(Order).ToArray())
+            {
+                Wake(component);
+            }
+        }
+
+        /// One frame: Start of what is new, then FixedUpdate.
+        public static void FixedFrame()
+        {
+            foreach (var component in s_Awake.OrderBy(Order).ToArray())
+            {
+                if (!component.HasStarted)
+                {
+                    component.HasStarted = true;
+                    Message(component, "Start");
+                }
+            }
+            foreach (var component in s_Awake.OrderBy(Order).ToArray())
+            {
+                Message(component, "FixedUpdate");
+            }
+        }
+
+        public static IEnumerable<T> All<T>() => s_Awake.OfType<T>();
+
+        static int Order(Component component) => component.GetType().GetCustomAttribute<DefaultExecutionOrder>()?.Value ?? 0;
+
+        internal static void Wake(Component component)
+        {
+            if (component.IsEnabled)
+            {
+                return;
+            }
+            component.IsEnabled = true;
+            s_Awake.Add(component);
+            if (!component.IsAwake)
+            {
+                component.IsAwake = true;
+                Message(component, "Awake");
+            }
+            Message(component, "OnEnable");
+        }
+
+        internal static void Sleep(Component component)
+        {
+            if (component.IsEnabled)
+            {
+                component.IsEnabled = false;
+                s_Awake.Remove(component);
+                Message(component, "OnDisable");
+            }
+        }
+
+        // Unity calls these methods by name, private or not, the most derived one only.
+        static void Message(Component receiver, string name)
+        {
+            const BindingFlags own = BindingFlags.Instance | BindingFlags.NonPublic | BindingFlags.Public | BindingFlags.DeclaredOnly;
+            for (var type = receiver.GetType(); type != null && type != typeof(Component); type = type.BaseType)
+            {
+                var method = type.GetMethod(name, own, null, Type.EmptyTypes, null);
+                if (method != null)
+                {
+                    method.Invoke(receiver, null);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Copies objects as Unity does: of scripts, the fields that it would save, and nothing else.
+    static class Copies
+    {
+        const BindingFlags k_Own = BindingFlags.Instance | BindingFlags.NonPublic | BindingFlags.Public | BindingFlags.DeclaredOnly;
+
+        public static GameObject Of(GameObject original)
+        {
+            var known = new Dictionary<Object, Object>();
+            var copy = Skeleton(original, null, known);
+            foreach (var pair in known.Where(pair => pair.Key is Component && !(pair.Key is Transform)).ToArray())
+            {
+                CopyFields(pair.Key, pair.Value, known, pair.Key.GetType());
+            }
+            return copy;
+        }
+
+        static GameObject Skeleton(GameObject original, Transform parent, Dictionary<Object, Object> known)
+        {
+            var copy = new GameObject(original.name) { layer = original.layer, tag = original.tag, IsActive = original.IsActive };
+            var (from, to) = (original.transform, copy.transform);
+            to.SetParent(parent, false);
+            (to.localPosition, to.localRotation, to.localScale) = (from.localPosition, from.localRotation, from.localScale);
+            known[original] = copy;
+            known[from] = to;
+            foreach (var component in original.Components.Where(component => !(component is Transform)))
+            {
+                known[component] = copy.Adopt((Component)Activator.CreateInstance(component.GetType(), true));
+            }
+            foreach (var child in from.Children.ToArray())
+            {
+                Skeleton(child.gameObject, to, known);
+            }
+            return copy;
+        }
+
+        static void CopyFields(object from, object to, Dictionary<Object, Object> known, Type type)
+        {
+            for (; type != null && type != typeof(Component) && type != typeof(object); type = type.BaseType)
+            {
+                foreach (var field in type.GetFields(k_Own).Where(field => IsSaved(field, type)))
+                {
+                    field.SetValue(to, Copy(field.GetValue(from), known));
+                }
+            }
+        }
+
+        static bool IsSaved(FieldInfo field, Type type)
+        {
+            if (type.Assembly.GetName().Name.StartsWith("UnityEngine."))
+            {
+                return true; // the engine's own components know how to save themselves
+            }
+            var wanted = field.IsPublic || field.IsDefined(typeof(SerializeField), false);
+            return wanted && !field.IsInitOnly && !field.IsDefined(typeof(NonSerializedAttribute), false) && CanBeSaved(field.FieldType);
+        }
+
+        static bool CanBeSaved(Type type)
+        {
+            if (type.IsArray || (type.IsGenericType && type.GetGenericTypeDefinition() == typeof(List<>)))
+            {
+                return CanBeSaved(type.IsArray ? type.GetElementType() : type.GetGenericArguments()[0]);
+            }
+            var plain = type.IsPrimitive || type.IsEnum || type == typeof(string) || typeof(Object).IsAssignableFrom(type);
+            return plain || type.IsDefined(typeof(SerializableAttribute), false) || type.Namespace == "UnityEngine";
+        }
+
+        static object Copy(object value, Dictionary<Object, Object> known)
+        {
+            if (value is Object reference)
+            {
+                return known.TryGetValue(reference, out var copied) ? copied : value;
+            }
+            if (value is Array array)
+            {
+                var copy = Array.CreateInstance(array.GetType().GetElementType(), array.Length);
+                for (var i = 0; i < array.Length; i++)
+                {
+                    copy.SetValue(Copy(array.GetValue(i), known), i);
+                }
+                return copy;
+            }
+            if (value is IList list)
+            {
+                var copy = (IList)Activator.CreateInstance(value.GetType());
+                foreach (var item in list)
+                {
+                    copy.Add(Copy(item, known));
+                }
+                return copy;
+            }
+            if (value == null || value is string || value.GetType().IsValueType)
+            {
+                return value;
+            }
+            var made = Activator.CreateInstance(value.GetType(), true);
+            CopyFields(value, made, known, value.GetType());
+            return made;
+        }
+    }
+}

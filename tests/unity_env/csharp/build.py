@@ -1,0 +1,25 @@
+"""A build of the Unity project that runs without Unity: a script that ML-Agents clients start like a player."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.unity_env.csharp.session import environment
+
+_EDITOR = "tests.unity_env.csharp.editor"
+
+
+def write_build(folder: Path) -> Path:
+    """Compile the project and the stand-ins into `folder`; return the script that plays it."""
+    command = [sys.executable, "-m", _EDITOR, "build-project", str(folder)]
+    built = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=120, check=False)
+    assert built.returncode == 0, built.stderr
+    exports = "\n".join(f"export {name}='{value}'" for name, value in environment().items() if name in _KEPT)
+    script = folder / "robotrl.x86_64"
+    play = f'cd "{folder}"\nexec "{sys.executable}" -m {_EDITOR} player "{folder}" "$@"\n'
+    script.write_text(f"#!/bin/sh\n{exports}\n{play}", encoding="utf-8")
+    script.chmod(0o755)
+    return script
+
+
+_KEPT = ("UNITY_MANAGED", "ROSLYN_DIR", "PYTHONPATH", "DOTNET_ROOT")

@@ -1,0 +1,129 @@
+"""The Unity project's files: descriptions up to date, metas complete and unique, settings that fit."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.helpers import assert_refused, cli
+from unity_env.sim.role import all_roles
+from unity_env.unity import PROJECT
+from unity_env.unity.describe import stale, write_descriptions
+from unity_env.unity.metas import guid, metas, stale_metas
+from unity_env.unity.project import ProjectError, editor_version, fixed_timestep, packages
+
+SCRIPTS = PROJECT / "Assets" / "RobotRL"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy that a test can break."""
+    return Path(shutil.copytree(PROJECT, tmp_path / "unity_project"))
+
+
+def test_the_descriptions_are_up_to_date() -> None:
+    assert stale(PROJECT) == [], "run: robotrl unity describe"
+
+
+def test_a_description_that_has_changed_is_stale_and_is_written_anew(project: Path) -> None:
+    arm = project / "Assets" / "StreamingAssets" / "arm.json"
+    described = arm.read_text(encoding="utf-8")
+    arm.write_text(described.replace("0.04", "0.05"), encoding="utf-8")
+    assert stale(project) == [arm]
+    assert write_descriptions(project) == [arm]
+    assert arm.read_text(encoding="utf-8") == described
+
+
+def test_every_asset_has_its_meta_and_no_meta_is_without_an_asset() -> None:
+    assert stale_metas(PROJECT) == [], "run: robotrl unity describe"
+
+
+def test_guids_are_unique_stable_and_well_formed() -> None:
+    guids = [match[1] for text in metas(PROJECT).values() if (match := re.search(r"^guid: (\w+)$", text, re.MULTILINE))]
+    assert len(guids) == len(metas(PROJECT)) == len(set(guids)) > 50
+    assert all(re.fullmatch("[0-9a-f]{32}", value) for value in guids)
+    assert guid("Assets/RobotRL/Runtime/RobotArmAgent.cs") == "fe54a754fa275a40a47ac5f420742b21"
+
+
+def test_a_lost_and_an_orphaned_meta_are_found_and_mended(project: Path) -> None:
+    lost, orphan = (project / "Assets" / name for name in ("RobotRL.meta", "Gone.cs.meta"))
+    lost.unlink()
+    orphan.write_text("fileFormatVersion: 2\n", encoding="utf-8")
+    scene = project / "Assets" / "Scenes" / "arm_reach.unity.meta"  # the Editor's own
+    scene.parent.mkdir()
+    scene.write_text("fileFormatVersion: 2\n", encoding="utf-8")
+    assert sorted(stale_metas(project)) == sorted([lost, orphan])
+    outcome = cli("unity", "describe", project)
+    assert outcome.out == f"wrote     {lost}\nremoved   {orphan}\n"
+    assert stale_metas(project) == []
+    assert scene.exists()
+    assert cli("unity", "describe", project).out == f"{project} is up to date\n"
+
+
+def test_describe_refuses_a_folder_that_is_no_project(tmp_path: Path) -> None:
+    assert_refused(cli("unity", "describe", tmp_path), r"no Unity project there \(no Assets folder\)")
+
+
+def test_the_physics_step_divides_every_control_period_and_is_the_scripts() -> None:
+    step = fixed_timestep(PROJECT)
+    for roles in all_roles().values():
+        for role in roles:
+            steps = role.control.period_s / step
+            assert abs(steps - round(steps)) < 1e-9
+    source = (SCRIPTS / "Runtime" / "TrainingArea.cs").read_text(encoding="utf-8")
+    match = re.search(r"PhysicsStepS = ([0-9.]+)f;", source)
+    assert match is not None
+    assert float(match[1]) == step
+
+
+def test_the_manifest_asks_for_ml_agents_and_what_it_needs() -> None:
+    asked = packages(PROJECT)
+    assert asked["com.unity.ml-agents"] == "4.0.0"
+    assert asked["com.unity.ai.inference"] == "2.2.1"
+    assert {"com.unity.modules.physics", "com.unity.modules.jsonserialize"} <= set(asked)
+    assert editor_version(PROJECT).startswith("6000.0.")
+
+
+def test_assembly_definitions_name_each_other_and_the_logic_has_no_engine() -> None:
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in SCRIPTS.rglob("*.asmdef")]
+    definitions = {definition["name"]: definition for definition in found}
+    assert set(definitions) == {"RobotRL.Logic", "RobotRL.Runtime", "RobotRL.Editor"}
+    logic, editor = definitions["RobotRL.Logic"], definitions["RobotRL.Editor"]
+    assert logic["noEngineReferences"]
+    assert logic["references"] == []
+    assert editor["includePlatforms"] == ["Editor"]
+    for definition in definitions.values():
+        assert set(definition["references"]) <= {*definitions, "Unity.ML-Agents", "Unity.InferenceEngine"}
+
+
+def test_unity_calls_a_script_by_the_name_of_its_file() -> None:
+    for path in (SCRIPTS / "Runtime").rglob("*.cs"):
+        source = path.read_text(encoding="utf-8")
+        components = re.findall(
+            r"^    public class (\w+)(?:<\w+>)? : (?:MonoBehaviour|SensorComponent|TrainingArea|RobotAgent)$",
+            source,
+            re.MULTILINE,
+        )
+        assert set(components) <= {path.stem}, path
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "message"),
+    [
+        ("ProjectSettings/ProjectVersion.txt", "", r"ProjectVersion.txt: no m_EditorVersion in it"),
+        (
+            "ProjectSettings/ProjectVersion.txt",
+            None,
+            r"ProjectVersion.txt: No such file .*; is this the folder of a Unity",
+        ),
+        ("Packages/manifest.json", "{", r"manifest.json: no list of dependencies in it"),
+        ("Packages/manifest.json", '{"dependencies": 3}', r"manifest.json: no list of dependencies in it"),
+    ],
+)
+def test_a_broken_project_is_one_line(project: Path, file: str, text: str | None, message: str) -> None:
+    path = project / file
+    path.unlink() if text is None else path.write_text(text, encoding="utf-8")
+    with pytest.raises(ProjectError, match=message):
+        _ = (editor_version(project), packages(project))

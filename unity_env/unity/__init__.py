@@ -1,0 +1,5 @@
+"""The Unity project from outside: what is written into it, and the Editor that builds it."""
+
+from pathlib import Path
+
+PROJECT = Path(__file__).parents[1] / "unity_project"
