@@ -5,7 +5,7 @@ has 27 observations, 2 layers of 128 units and 6 actions; the runtime limits, ra
 
     python benchmarks/edge.py
 
-Stable-Baselines3 is measured where it can be imported: pip install --no-deps stable-baselines3 pandas
+Stable-Baselines3 is measured where it can be imported: pip install '.[benchmarks]'
 """
 
 import argparse
@@ -67,7 +67,8 @@ def bare_numpy(actor: GaussianActor) -> Act:
             x = x @ weight + bias
             x = x / (1.0 + np.exp(-x))
         weight, bias = layers[-1]
-        return np.minimum(np.maximum(x @ weight + bias, -3.0), 3.0) / 3.0
+        action: Array = np.minimum(np.maximum(x @ weight + bias, -3.0), 3.0) / 3.0
+        return action
 
     return act
 
@@ -193,7 +194,7 @@ def main() -> None:
         found = figures(took, bundle, cold_starts(bundle, options.starts))
     show(console, took)
     if "stable_baselines3 predict" not in took:
-        console.print("stable_baselines3 is not installed: pip install --no-deps stable-baselines3 pandas")
+        console.print("stable_baselines3 is not installed: pip install '.\\[benchmarks]'")
     for wanted, value, holds in found:
         console.print(f"{'holds ' if holds else 'MISSED'}  {wanted:<42} {value}")
 

@@ -125,8 +125,8 @@ def test_masked_choices_are_made_neither_in_training_nor_in_evaluation(
     assert len(rooms) == 2  # one for training, one for evaluation
     assert all(room.decided > 50 for room in rooms)
     card = json.loads((tmp_path / "results" / "r" / "Robot" / "actor" / "actor.json").read_text())
-    assert card["onnx"]["branches"] == list(action.discrete_branches)
-    assert ("output" in card["onnx"]) is bool(action.continuous_size)
+    assert card["network"]["branches"] == list(action.discrete_branches)
+    assert card["network"]["continuous"] == action.continuous_size
 
 
 def test_an_algorithm_refuses_actions_that_it_cannot_decide_on(tmp_path: Path) -> None:
@@ -174,10 +174,10 @@ def _assert_the_actor_knows_its_choices(run: Path) -> None:
     (action,) = card["action"]
     assert (action["name"], action["commands"]) == ("velocity_choice", "velocity_target")
     assert len(action["choices_in_si"]) == 9
-    assert card["onnx"]["discrete_output"] == "deterministic_discrete_actions"
+    assert card["network"]["branches"] == [9]
     session = onnxruntime.InferenceSession(str(run / "MobileRobot.onnx"), providers=["CPUExecutionProvider"])
     size = sum(part["size"] for part in card["observation"])
     only = np.eye(9, dtype=np.float32)
     feed = {"obs_0": np.zeros((9, size), np.float32), "action_masks": only}
-    (chosen,) = session.run([card["onnx"]["discrete_output"]], feed)
+    (chosen,) = session.run(["deterministic_discrete_actions"], feed)
     assert chosen[:, 0].tolist() == list(range(9))

@@ -105,7 +105,8 @@ def test_the_critic_reads_the_signals_and_the_exported_actor_does_not(run: Path)
         "action_masks": ["batch", 2],
     }
     card = json.loads((run / "Robot" / "actor" / "actor.json").read_text())
-    assert card["onnx"]["inputs"]["obs_2"] == {"sensor": "things", "kind": "buffer", "shape": [ENTITIES, 2]}
+    assert card["network"]["inputs"][2] == {"name": "obs_2", "shape": [ENTITIES, 2]}
+    assert (card["observation"][2]["name"], card["observation"][2]["size"]) == ("things", ENTITIES * 2)
 
 
 def test_a_run_with_a_camera_is_evaluated_and_exported_again(run: Path) -> None:

@@ -7,6 +7,7 @@ calls that fill them from whatever the inputs hold at the time. Outputs may be v
 from __future__ import annotations
 
 from functools import partial
+from importlib import import_module
 from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
 
 import numpy as np
@@ -16,10 +17,8 @@ Calls = List[Callable[[], object]]
 Built = Tuple[List[Array], Calls]
 Builder = Callable[[Sequence[Array], Mapping[str, Any]], Built]
 
-try:  # numpy's clip in one call: np.clip itself goes through Python
-    from numpy._core.umath import clip
-except ImportError:
-    from numpy.core.umath import clip
+# numpy's clip in one call, which np.clip wraps in Python
+clip: Any = import_module("numpy.core.umath" if np.__version__ < "2" else "numpy._core.umath").clip
 
 ZERO, HALF, ONE = (np.array(value, dtype=np.float32) for value in (0.0, 0.5, 1.0))
 
@@ -112,21 +111,16 @@ def _clip(inputs: Sequence[Array], _: Mapping[str, Any]) -> Built:
     return [out], [partial(clip, *_aligned([x, low, high, out]))]
 
 
-def _row(x: Array) -> Array:
-    assert x.size == x.shape[-1], "batches of one"
-    return x.reshape(-1)
-
-
 def _gemm(inputs: Sequence[Array], attributes: Mapping[str, Any]) -> Built:
     """Return x W + b; W is (inputs, outputs), or its transpose where `transB` is set."""
     x, weight, *bias = inputs
-    factor = attributes.get("factor", 1.0)
-    weight = np.ascontiguousarray(weight.T if attributes.get("transB") else weight) * scalar(factor)
-    out = np.empty((1, weight.shape[1]), np.float32)
-    row = _row(out)
-    calls: Calls = [partial(np.dot, _row(x), weight, row)]
+    factor = scalar(attributes.get("factor", 1.0))
+    weight = np.ascontiguousarray(weight.T if attributes.get("transB") else weight) * factor
+    out = np.empty((len(x), weight.shape[1]), np.float32)
+    given, flat = (x[0], out[0]) if len(x) == 1 else (x, out)  # a vector is faster than a matrix of one row
+    calls: Calls = [partial(np.dot, given, weight, flat)]
     if bias:
-        calls.append(partial(np.add, row, np.ascontiguousarray(bias[0].reshape(-1) * scalar(factor)), row))
+        calls.append(partial(np.add, flat, bias[0].reshape(-1) * factor, flat))
     return [out], calls
 
 
@@ -201,7 +195,7 @@ def _gather(inputs: Sequence[Array], attributes: Mapping[str, Any]) -> Built:
     (x, indices), axis = inputs, attributes.get("axis", 0)
     if indices.ndim == 0:
         return [x[(slice(None),) * (axis % x.ndim) + (int(indices),)]], []
-    out = np.take(x, indices, axis)
+    out: Array = np.empty((*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]), x.dtype)
     return [out], [partial(np.take, x, indices, axis, out)]
 
 

@@ -158,8 +158,9 @@ def write_bundle(trained: Trained, target: Path, unity_onnx: Path, options: Opti
         with tempfile.TemporaryDirectory(dir=target.parent, ignore_cleanup_errors=True) as scratch:
             made = Path(scratch) / "bundle"
             made.mkdir()
-            differences = _make_networks(trained, made, Path(scratch), options)
-            _describe(trained, made, differences, options)
+            rounded = quantized(trained.actor, options.quantization)
+            differences = _make_networks(trained, rounded, made, Path(scratch), options)
+            _describe(trained, rounded, made, differences, options)
             _replace_folder(made, target)
             if "unity" in options.formats:
                 write_atomically(unity_onnx, lambda path: shutil.copyfile(Path(scratch) / "unity.onnx", path))
@@ -174,14 +175,13 @@ def best_checkpoint(folder: RunFolder, name: str) -> Path:
     return folder.best(name) if folder.best(name).is_file() else folder.checkpoint(name)
 
 
-def _make_networks(trained: Trained, made: Path, scratch: Path, options: Options) -> dict[str, float]:
+def _make_networks(trained: Trained, rounded: Actor, made: Path, scratch: Path, options: Options) -> dict[str, float]:
     """Write the networks that are wanted; returns how far each is from the trained policy.
 
     Raises:
         RunError: one of them is too far.
     """
     kind, actor = options.quantization, trained.actor
-    rounded = quantized(actor, kind)
     plain, unity = scratch / "plain.onnx", scratch / "unity.onnx"
     _attempt(trained.source, lambda: write_unity_onnx(rounded, unity))
     _attempt(trained.source, lambda: write_robot_onnx(unity, plain))
@@ -226,7 +226,7 @@ def _attempt(source: Path, write: Callable[[], None]) -> None:
         raise RunError(f"export of {source} failed: {type(error).__name__}: {reason}") from error
 
 
-def _describe(trained: Trained, made: Path, differences: Mapping[str, float], options: Options) -> None:
+def _describe(trained: Trained, rounded: Actor, made: Path, differences: Mapping[str, float], options: Options) -> None:
     """Write everything but the networks; the hashes last."""
     actor, kind = trained.actor, options.quantization
     recorded = trained.recorded if trained.recorded is not None else np.empty((0, 0))
@@ -248,7 +248,7 @@ def _describe(trained: Trained, made: Path, differences: Mapping[str, float], op
     samples = as_samples(actor, trained.recorded) if trained.recorded is not None else drawn_samples(actor)
     kept = max(1, min(64, KEPT_BYTES // (4 * (actor.obs_size + actor.shape.choices))))
     first: dict[str, Any] = {name: part[:kept] for name, part in samples.items()}
-    np.savez(made / SAMPLES_FILE, **first, **outputs_of(actor, first))
+    np.savez(made / SAMPLES_FILE, **(first | outputs_of(rounded, first)))
     if "onnx" in options.formats and kind != "int8" and not unsupported(made / "actor.onnx"):
         write_engine_script(made / ENGINE, inputs_of(actor))
     write_edge_app(made / APP)

@@ -132,7 +132,8 @@ def fuse_scale(steps: list[dict[str, Any]], outputs: list[str], constants: dict[
     """Replace clip(x W + b, low, high) / c by clip(x W/c + b/c, low/c, high/c), of constants above 0."""
     steps = list(steps)
     for divide in [step for step in steps if step["op"] == "Div"]:
-        (clipped, divisor), chain = divide["inputs"], []
+        clipped, divisor = divide["inputs"]
+        chain: list[dict[str, Any]] = []
         for operator, name in (("Clip", clipped), ("Gemm", None)):
             wanted = chain[-1]["inputs"][0] if chain else name
             users = [step for step in steps if wanted in step["inputs"]]

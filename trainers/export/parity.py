@@ -133,7 +133,7 @@ def _memories(actor: Actor, seen: Tensor) -> Array:
     """Return what is remembered before each sample, (S, 1, memory_size)."""
     rows = -(-len(seen) // STEPS)
     memory, memories = torch.zeros(rows, actor.memory_size), []
-    for part in seen.split(rows):
+    for part in torch.split(seen, rows):
         memories.append(memory[: len(part)])
         _, memory = actor.step(part, memories[-1])
     return torch.cat(memories).unsqueeze(1).numpy()

@@ -1,4 +1,6 @@
-"""Weights in fewer bits. Only how they are stored changes: every runtime computes in float32 with the rounded weights.
+"""Weights in fewer bits. Only how they are stored changes: numpy and torch compute in float32 with the rounded weights.
+
+ONNX Runtime may also compute with int8 where it finds such weights.
 
 int8 is symmetric, with a scale per output: w ~ q max|w| / 127, q in -127 .. 127 (Krishnamoorthi 2018, arXiv 1806.08342,
 section 3.1). Biases and the normaliser stay as they are.

@@ -78,7 +78,7 @@ def named(runner: ActorRunner, obs: np.ndarray) -> dict[str, np.ndarray]:
 def test_acting_allocates_no_arrays(tmp_path: Path, kind: str) -> None:
     """A layer of 1,024 units is 4 KiB; what Python and numpy need in passing is less."""
     folder = make_bundle(tmp_path, kind, make_actor(kind, hidden_units=1024, num_layers=1), formats=("numpy",)).folder
-    runner = runner_of(folder, **({"rate_limit_per_s": 5.0} if SHAPES[kind].continuous else {}))
+    runner = runner_of(folder, rate_limit_per_s=5.0 if SHAPES[kind].continuous else None)
     obs = np.concatenate((observation(kind), np.ones(SHAPES[kind].choices, np.float32)))
     tracemalloc.start()
     for _ in range(20):
@@ -94,8 +94,8 @@ def test_acting_allocates_no_arrays(tmp_path: Path, kind: str) -> None:
 
 
 def test_actions_keep_to_the_limits(bundles: dict[str, Path]) -> None:
-    limits = {"action_low": -0.01, "action_high": [0.02, 0.01, 0.01, 0.01, 0.01, 0.01], "safe_action": [0.0] * 6}
-    runner = runner_of(bundles["continuous"], **limits)
+    high = [0.02, 0.01, 0.01, 0.01, 0.01, 0.01]
+    runner = runner_of(bundles["continuous"], action_low=-0.01, action_high=high)
     actions = np.array([runner.act(observation(seed=seed)).copy() for seed in range(50)])
     assert actions.min() == pytest.approx(-0.01)
     assert actions[:, 0].max() == pytest.approx(0.02)

@@ -28,7 +28,7 @@ class Remembering(nn.Module):
         self.last = nn.Linear(8, 2)
 
     def forward(self, obs: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
-        hidden, cell = memory.permute(1, 0, 2).split(8, dim=-1)
+        hidden, cell = memory.permute(1, 0, 2).chunk(2, dim=-1)
         out, (hidden, cell) = self.inner(obs[:, None], (hidden.contiguous(), cell.contiguous()))
         return self.last(out[:, 0]), torch.cat((hidden, cell), dim=-1).permute(1, 0, 2)
 

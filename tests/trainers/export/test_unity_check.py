@@ -101,15 +101,14 @@ def set_constant(name: str, *values: float) -> Break:
     return change
 
 
-def through(operator: str, output: str, dtype: int | None = None, **attributes: object) -> Break:
+def through(operator: str, output: str, dtype: int, to: int) -> Break:
     """Let an output pass through one more operator."""
 
     def change(model: ModelProto) -> None:
         for node in model.graph.node:
             node.output[:] = [f"{name}.before" if name == output else name for name in node.output]
-        model.graph.node.append(helper.make_node(operator, [f"{output}.before"], [output], **attributes))
-        if dtype is not None:
-            tensor(model, output).type.tensor_type.elem_type = dtype
+        model.graph.node.append(helper.make_node(operator, [f"{output}.before"], [output], to=to))
+        tensor(model, output).type.tensor_type.elem_type = dtype
 
     return change
 
