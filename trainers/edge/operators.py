@@ -221,7 +221,7 @@ def _cast(inputs: Sequence[Array], attributes: Mapping[str, Any]) -> Built:
     dtype = CASTS[attributes["to"]]
     if inputs[0].dtype == dtype:
         return [inputs[0]], []
-    out = np.empty(inputs[0].shape, dtype)
+    out: Array = np.empty(inputs[0].shape, dtype)
     return [out], [partial(np.copyto, out, inputs[0], "unsafe")]
 
 
