@@ -40,6 +40,7 @@ class ActorRunner:
     Attributes:
         bundle: what actor.json says.
         period_s: time between two decisions.
+        clock: seconds, monotonic.
         reason: why the last action was the safe one; empty where it was the policy's.
 
     Raises:
@@ -59,7 +60,7 @@ class ActorRunner:
             raise EdgeError(f"{bundle.folder}: the training did not say how often it decides; give a rate")
         self.period_s = 1.0 / rate_hz if rate_hz else float(bundle.period_s or 0.0)
         self.reason = ""
-        self._clock = clock
+        self.clock = clock
         self._make_buffers(bundle)
         self._network = load_network(backend, bundle.folder, self._inputs)
         self._finish: List[Callable[[], object]] = self._make_finish(bundle)
@@ -130,7 +131,7 @@ class ActorRunner:
         self._memory.fill(0.0)
         self._allowed.fill(1.0)
         np.copyto(self._action, np.nan_to_num(self._safe))
-        self._seen_s = self._clock()
+        self._seen_s = self.clock()
         self.reason = ""
 
     def act(self, obs: Observation) -> Array:
@@ -147,7 +148,7 @@ class ActorRunner:
         if not (type(obs) is Array and obs.shape == self._shape and obs.dtype is FLOAT32):
             obs = self._read(obs)
         np.positive(obs, self._whole)  # copies, faster than copyto
-        now = self._clock()
+        now = self.clock()
         if now - self._seen_s > self._patience_s:
             self._memory.fill(0.0)  # it knows nothing of the gap
         if not np.dot(self._obs, self._obs) < LARGEST_SQUARE:  # one call; what is not a number is not smaller, either
@@ -167,7 +168,7 @@ class ActorRunner:
 
         To be called once per period.
         """
-        late = self._clock() - self._seen_s
+        late = self.clock() - self._seen_s
         if late <= self._patience_s:
             return self._action
         return self._stay_safe(

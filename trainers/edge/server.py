@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Deque, Optional
@@ -50,13 +49,13 @@ class Server:
 
     def run(self, seconds: Optional[float] = None) -> Served:
         """Serve until the sender ends, for so many seconds, or until interrupted."""
-        now = time.monotonic()
+        now = self.runner.clock()
         end = now + seconds if seconds is not None else float("inf")
         due = now + self.runner.period_s
         try:
             while now < end:
                 data = self.transport.receive(max(0.0, min(due, end) - now))
-                now = time.monotonic()
+                now = self.runner.clock()
                 if data is not None:
                     self._answer(data, now)
                     due = now + self.runner.period_s
@@ -80,7 +79,7 @@ class Server:
         except EdgeError as error:
             self._refuse(str(error))
             return
-        computed_us = int((time.monotonic() - arrived_s) * 1e6)
+        computed_us = int((self.runner.clock() - arrived_s) * 1e6)
         self._refusal = ""
         if self.runner.reason:
             self.served.safe += 1
