@@ -35,7 +35,7 @@ class ImageEncoder(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return features, (B, output_size), of images (B, channels, height, width), usually from 0 to 1."""
-        if len(images) > AT_ONCE and not torch.is_grad_enabled():
+        if not (torch.is_grad_enabled() or torch.compiler.is_compiling()) and len(images) > AT_ONCE:
             return torch.cat([self(some) for some in torch.split(images, AT_ONCE)])
         features: Tensor = self.activation(self.dense(self.convolutions(images).flatten(1)))
         return features
