@@ -228,7 +228,7 @@ def _export(
     """Export all behaviors; what their policies have seen in the evaluation stays, for later exports, too."""
     exports = {}
     for name, recorder in recorders.items():
-        recorded = recorder.seen if finals else None
+        recorded = recorder.seen
         if recorded is not None:
             save_recorded(folder.behavior(name), recorded)
         exports[name] = export_actor(folder, name, settings, finals.get(name), recorded)
