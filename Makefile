@@ -10,7 +10,7 @@ train: .venv/installed
 	$(BIN)/robotrl train arm_reach_ppo $(ARGS)
 
 test: .venv/installed-dev
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest --numprocesses auto --dist loadfile $(ARGS)
 
 check: .venv/installed-dev
 	$(BIN)/ruff format --check .

@@ -92,7 +92,7 @@ def beside_random(trained: Trained, settings: RunSettings, document: Document) -
 
 
 def time_update(_: Sequence[int], out: Path) -> Result:
-    """Time PPO's update, and keep it beside the curves' folder's other figures."""
+    """Time PPO's update, and keep it apart from results that have curves."""
     result: dict[str, Any] = ppo_update.measure(rounds=15)
     (out / "trainers").mkdir(parents=True, exist_ok=True)
     (out / "trainers" / "ppo_update.json").write_text(json.dumps(result) + "\n", encoding="utf-8")

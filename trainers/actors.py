@@ -56,9 +56,13 @@ class ActionShape:
 
     def encode(self, act: Tensor) -> Tensor:
         """Return sampled actions, (..., A), as networks read them, (..., C + M): as in [-1, 1], choices one-hot."""
+        return self.one_hot(torch.cat((to_env(act[..., : self.continuous]), act[..., self.continuous :]), dim=-1))
+
+    def one_hot(self, act: Tensor) -> Tensor:
+        """Return actions, (..., A), with their choices one-hot, (..., C + M)."""
         choices = act[..., self.continuous :].long().unbind(dim=-1)
         one_hot = [nn.functional.one_hot(of, size).float() for of, size in zip(choices, self.branches, strict=True)]
-        return torch.cat((to_env(act[..., : self.continuous]), *one_hot), dim=-1)
+        return torch.cat((act[..., : self.continuous], *one_hot), dim=-1)
 
     def for_env(self, act: Tensor) -> Any:
         """Turn actions, (N, A), into those of `unity_env.spaces.action_space`."""
@@ -122,6 +126,10 @@ class StochasticActor(Actor):
         """Return log pi(a|s) of samples, (B,)."""
         return self.log_prob_and_entropy(obs, act)[0]
 
+    @abstractmethod
+    def parts(self, obs: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return the mean of the numbers, (B, C), and the log-probabilities of each branch's choices, (B, choices)."""
+
 
 class GaussianActor(StochasticActor):
     """pi(a|s) = N(mean(s), diag(std^2)) with a std that does not depend on the state.
@@ -139,6 +147,10 @@ class GaussianActor(StochasticActor):
         """Return the mean, (B, A)."""
         mean: Tensor = self.mean(self.features(obs))
         return mean
+
+    def parts(self, obs: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return the mean; there are no choices."""
+        return self(obs), []
 
     def action(self, obs: Tensor) -> Tensor:
         """Return the mean as the robot gets it."""

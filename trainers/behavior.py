@@ -14,10 +14,11 @@ from trainers.evaluate import Evaluation
 from trainers.export.unity_onnx import write_unity_onnx
 from trainers.files import write_atomically
 from trainers.heads import head_rewards, heads_of
-from trainers.metrics import Ended, EpisodeLog, MetricsLog
+from trainers.metrics import Ended, EpisodeLog, MetricsLog, Mirror
 from trainers.run_folder import RunFolder
 from trainers.settings import BehaviorSettings
 from unity_env.agent_rows import StepResult
+from unity_env.vector_env import SILENT_STEPS
 
 
 class BehaviorTrainer:
@@ -35,6 +36,8 @@ class BehaviorTrainer:
     Attributes:
         step: transitions observed, over all rows.
         finished: whether max_steps are done; the behavior then acts on and learns no more.
+        silent: steps of the scene since an agent has reported.
+        mirror: gets everything that is logged, too.
         lost: what of an earlier run's experience could not be taken over, and why; nothing where all was.
     """
 
@@ -52,7 +55,9 @@ class BehaviorTrainer:
         self.folder, self.display = folder, display
         self.step = 0
         self.finished = False
+        self.silent = 0
         self.lost = ""
+        self.mirror: Mirror | None = None
         self._scorer = scorer
         self._rows = rows
         self._heads = heads_of(settings)
@@ -73,7 +78,7 @@ class BehaviorTrainer:
     def open_log(self) -> None:
         """Open the behavior's log; what it says of later steps than this one is dropped."""
         labels = {"reward_hash": self._scorer.reward.content_hash}
-        self.metrics = MetricsLog(self.folder.behavior(self.name), self.step, labels)
+        self.metrics = MetricsLog(self.folder.behavior(self.name), self.step, labels, self.mirror)
         self.metrics.load_state_dict(self._restored_metrics)
 
     def act(self) -> Any:
@@ -89,6 +94,7 @@ class BehaviorTrainer:
         if self.finished:
             self.algorithm.follow(infos["valid"], terminated | truncated)
             return None
+        self.silent = 0 if infos["valid"].any() else self.silent + 1
         head_rew = head_rewards(self._heads, rew, infos)
         final_obs, valid = infos.get("final_obs"), infos["valid"]
         transition = infos["transition"]
@@ -127,6 +133,11 @@ class BehaviorTrainer:
         self.finished = self.step >= self.settings.max_steps
         self.metrics.add(metrics)
         self.display.progress(self.name, self.step)
+
+    @property
+    def gone(self) -> bool:
+        """Whether no agent has reported for so long that none is expected."""
+        return self.silent >= SILENT_STEPS
 
     def crossed(self, interval: int) -> bool:
         """Whether a multiple of `interval` lies between the last `mark` and now."""

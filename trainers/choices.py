@@ -33,6 +33,10 @@ class CategoricalActor(StochasticActor):
         """Return log pi(c|s) of every choice, (B, choices) per branch; very low where it is forbidden."""
         return masked_log_probs(self.logits(self.features(obs)), obs, self.shape)
 
+    def parts(self, obs: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return no numbers, and `log_probs`."""
+        return obs.new_zeros(len(obs), 0), self.log_probs(obs)
+
     def scores(self, obs: Tensor) -> list[Tensor]:
         """Choices are as good as they are likely."""
         return self.log_probs(obs)

@@ -17,6 +17,8 @@ from rich.text import Text
 from trainers.edge.errors import EdgeError
 from trainers.errors import RunError, UserError
 from trainers.rewards_cli import app as rewards_app
+from trainers.tables import episodes_of, print_evaluations, print_exports
+from trainers.train_cli import spread_env_args, train, with_options
 from trainers.unity_cli import VERIFY_STEPS, VERIFY_TIMEOUT_S, verify_player
 from trainers.unity_cli import app as unity_app
 
@@ -29,64 +31,11 @@ app = typer.Typer(
 tasks_app = typer.Typer(help="The tasks of the embedded simulation.", no_args_is_help=True)
 app.add_typer(tasks_app, name="tasks")
 app.add_typer(rewards_app, name="rewards")
+app.command()(with_options(train))
 app.add_typer(unity_app, name="unity")
 
 Run = Annotated[Path, typer.Argument(help="A run's folder, or its id below --results-dir.")]
 ResultsDir = Annotated[Path | None, typer.Option(help="Where runs are kept; results by default.")]
-
-
-@app.command()
-def train(
-    config: Annotated[
-        str | None, typer.Argument(help="YAML file or the name of a shipped config; left out with --resume.")
-    ] = None,
-    run_id: Annotated[str | None, typer.Option(help="Name of the run; the config's name by default.")] = None,
-    env: Annotated[str | None, typer.Option(help="sim:<task>, or a Unity player.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of everything; -1 draws one.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the run from its last checkpoint.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite a run of the same id.")] = False,
-    initialize_from: Annotated[str | None, typer.Option(help="Start from the networks of this run id.")] = None,
-    num_envs: Annotated[int | None, typer.Option(help="Simulations side by side.")] = None,
-    results_dir: ResultsDir = None,
-    time_scale: Annotated[float | None, typer.Option(help="Unity's time scale.")] = None,
-    no_graphics: Annotated[bool, typer.Option("--no-graphics", help="Run the Unity player without graphics.")] = False,
-    torch_device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ...")] = None,
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override any key, by its dotted path.")
-    ] = None,
-) -> None:
-    """Train, evaluate, export."""
-    from trainers.config import load_settings  # noqa: PLC0415  # torch loads in seconds: not for --help
-    from trainers.display import Display  # noqa: PLC0415
-    from trainers.train import train as train_run  # noqa: PLC0415
-
-    path = _config_path(config, run_id, results_dir, resume=resume)
-    options = {
-        "checkpoint_settings.run_id": run_id,
-        "env_settings.env_path": env,
-        "env_settings.seed": seed,
-        "checkpoint_settings.resume": resume or None,
-        "checkpoint_settings.force": force or None,
-        "checkpoint_settings.initialize_from": initialize_from,
-        "env_settings.num_envs": num_envs,
-        "checkpoint_settings.results_dir": None if results_dir is None else str(results_dir),
-        "engine_settings.time_scale": time_scale,
-        "engine_settings.no_graphics": no_graphics or None,
-        "torch_settings.device": torch_device,
-    }
-    given = {key: value for key, value in options.items() if value is not None}
-    settings, document = load_settings(path, given, overrides or [])
-    console = Console(highlight=False)
-    with Display(console) as display:
-        result = train_run(settings, document, display)
-    if not result.exports:
-        console.print(f"stopped at step {result.step:,}; continue with --resume --run-id {result.folder.root.name}")
-        raise typer.Exit(130)
-    if result.evaluations:
-        _print_evaluations(console, result.evaluations, "held out from training")
-    _print_exports(console, result.exports)
-    console.print(f"run       {result.folder.root}", soft_wrap=True, markup=False)
-    console.print(f"curves    tensorboard --logdir {result.folder.root}", soft_wrap=True, markup=False)
 
 
 @app.command("eval")
@@ -125,7 +74,7 @@ def evaluate(
     if as_json:
         _print_json(results, seed)
     else:
-        _print_evaluations(Console(highlight=False), results, f"seed {seed}")
+        print_evaluations(Console(highlight=False), results, f"seed {seed}")
     if video is not None:
         _film(folder, video, video_episodes, seed, sys.stderr if as_json else sys.stdout)
 
@@ -166,7 +115,7 @@ def export(
         if output is not None:
             raise UserError("--output: a run's actor goes into the run's own folder; leave it out")
         exports = export_run(_run_folder(run, results_dir), behavior, options)
-    _print_exports(Console(highlight=False), exports)
+    print_exports(Console(highlight=False), exports)
 
 
 @app.command()
@@ -197,18 +146,26 @@ def play(
 def record(
     target: Annotated[str, typer.Argument(help="A task, a config or a run.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The .demo file to write.")],
-    policy: Annotated[str, typer.Option(help="scripted, random, or a run whose best policies act.")] = "scripted",
+    policy: Annotated[str, typer.Option(help="scripted, random, keyboard, or a run.")] = "scripted",
     episodes: Annotated[int, typer.Option(min=1, help="How many.")] = 50,
     seed: Annotated[int, typer.Option(min=0, help="Of the episodes.")] = 3_000_000,
     behavior: Annotated[str | None, typer.Option(help="Whose, where the scene has several.")] = None,
+    keyboard: Annotated[bool, typer.Option("--keyboard", help="Drive yourself, by the keys of this terminal.")] = False,
+    speed: Annotated[float, typer.Option(min=0.01, help="With --keyboard: simulated seconds a second.")] = 1.0,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="With --keyboard: of the picture; 0: none.")] = 8080,
     results_dir: ResultsDir = None,
 ) -> None:
     """Record demonstrations, for behavioral_cloning and GAIL here and in ML-Agents."""
+    from trainers.imitation.driving import record_by_keyboard  # noqa: PLC0415
     from trainers.imitation.recorder import record_demonstrations  # noqa: PLC0415
 
     if not output.absolute().parent.is_dir():
         raise UserError(f"{output}: no folder {output.parent}")
-    written = record_demonstrations(target, output, policy, episodes, seed, behavior, results_dir)
+    if keyboard or policy == "keyboard":
+        written = record_by_keyboard(target, output, episodes, seed, behavior, results_dir, speed, port or None)
+        print()
+    else:
+        written = record_demonstrations(target, output, policy, episodes, seed, behavior, results_dir)
     solved = "" if written.solved is None else f", {written.solved:,} solved"
     print(
         f"demos     {output}  ({written.behavior}, {written.episodes:,} episodes{solved}, {written.decisions:,} steps)"
@@ -308,7 +265,7 @@ def _drive(
         _print_json(driven.evaluations, seed, transport=transport, latencies_us=driven.latencies)
         return
     console = Console(highlight=False)
-    _print_evaluations(console, driven.evaluations, f"seed {seed}, through the edge runtime ({transport})")
+    print_evaluations(console, driven.evaluations, f"seed {seed}, through the edge runtime ({transport})")
     table = Table("microseconds", *(Column(name, justify="right") for name in ("p50", "p95", "p99", "max")))
     for name, latencies in driven.latencies.items():
         for what, found in latencies.items():
@@ -318,7 +275,7 @@ def _drive(
 
 def _print_json(results: Mapping[str, Any], seed: int, **more: Any) -> None:
     measured = {name: result.summary() | {"intervals": result.intervals()} for name, result in results.items()}
-    print(json.dumps({"episodes": _episodes_of(results), "seed": seed, "behaviors": measured, **more}))
+    print(json.dumps({"episodes": episodes_of(results), "seed": seed, "behaviors": measured, **more}))
 
 
 def _film(run: Path, path: Path, episodes: int, seed: int, out: TextIO) -> None:
@@ -341,19 +298,6 @@ def _render(task: str, path: Path) -> None:
     print(f"picture   {path}")
 
 
-def _config_path(config: str | None, run_id: str | None, results_dir: Path | None, *, resume: bool) -> Path:
-    from trainers.config import find_config  # noqa: PLC0415
-
-    if config is not None:
-        return find_config(config)
-    if not (resume and run_id):
-        raise UserError("name a config, for example: robotrl train arm_reach_ppo; or --resume with a --run-id")
-    path = (results_dir or Path("results")) / run_id / "configuration.yaml"
-    if not path.is_file():
-        raise UserError(f"--resume: no {path}; check --run-id and --results-dir")
-    return path
-
-
 def _run_folder(run: Path, results_dir: Path | None) -> Path:
     from trainers.run_folder import find_run  # noqa: PLC0415
 
@@ -362,41 +306,6 @@ def _run_folder(run: Path, results_dir: Path | None) -> Path:
         below = (results_dir or Path("results")) / run
         raise UserError(f"{run}: no run there (no configuration.yaml in {run} or {below})")
     return folder
-
-
-def _print_evaluations(console: Console, results: Mapping[str, Any], which: str) -> None:
-    console.print(f"\n[bold]{_episodes_of(results)} episodes, {which}[/]")
-    table = Table("measure")
-    for name in results:
-        table.add_column(name, justify="right")
-    known = [(result.summary(), result.intervals()) for result in results.values()]
-    for measure in dict.fromkeys(key for summary, _ in known for key in summary):
-        table.add_row(measure.replace("_", " "), *(_cell(measure, *of) for of in known))
-    console.print(table)
-    console.print("[dim]in parentheses: 95% bootstrap confidence intervals[/]")
-
-
-def _cell(measure: str, summary: Mapping[str, float], intervals: Mapping[str, tuple[float, float]]) -> str:
-    if measure not in summary:
-        return "-"
-    form = ".1%" if measure.endswith("success") else ".4g" if measure.startswith("cost/") else ".2f"
-    text = f"{summary[measure]:{form}}"
-    if measure not in intervals:
-        return text
-    low, high = intervals[measure]
-    return f"{text} ({low:{form}} .. {high:{form}})"
-
-
-def _episodes_of(results: Mapping[str, Any]) -> int:
-    return len(next(iter(results.values())).returns)
-
-
-def _print_exports(console: Console, exports: Mapping[str, Any]) -> None:
-    for export in exports.values():
-        console.print(f"actor     {export.folder}", soft_wrap=True, markup=False)
-        console.print(f"          {export.parity}", soft_wrap=True, markup=False)
-        if export.unity_onnx is not None:
-            console.print(f"unity     {export.unity_onnx}", soft_wrap=True, markup=False)
 
 
 def _check_for_unity(path: Path) -> None:
@@ -422,7 +331,7 @@ def main() -> None:
             stream.reconfigure(errors="replace")  # a terminal that cannot show a character shows another
     sys.path.append("")  # modules that the YAML names may lie in the folder from which robotrl is called
     try:
-        app()
+        app(spread_env_args(sys.argv[1:]))
     except (UserError, RunError, EdgeError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

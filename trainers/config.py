@@ -12,8 +12,19 @@ from reward_shaping.term import nearest
 from trainers.errors import UserError
 from trainers.settings import RunSettings
 from trainers.yaml_file import Document, dotted, dump_yaml, parse_value, read_yaml, validate
+from unity_env.sim.role import all_roles
 
 CONFIGS_DIR = Path(__file__).parent.parent / "configs"
+SECTIONS = (
+    "default_settings",
+    "env_settings",
+    "engine_settings",
+    "environment_parameters",
+    "checkpoint_settings",
+    "torch_settings",
+    "evaluation",
+)
+DEPRECATED = ("framework", "output_path")  # keys of a behavior that older files of ML-Agents have
 
 
 def find_config(name: str) -> Path:
@@ -67,11 +78,22 @@ def load_settings(
 def dump_settings(settings: RunSettings) -> str:
     """Return the resolved settings as YAML for `load_settings`.
 
-    All but `force` and `resume` read back unchanged: they were meant for this one command.
+    All but `force`, `resume` and `inference` read back unchanged: they were meant for this one command.
     """
     data = settings.model_dump(mode="json")
-    data["checkpoint_settings"] |= {"force": False, "resume": False}
+    if settings.default_settings is None:
+        del data["default_settings"]
+    data["checkpoint_settings"] |= dict.fromkeys(("force", "resume", "load_model", "inference"), False)
     return dump_yaml(data)
+
+
+def acting_deterministically(settings: RunSettings) -> RunSettings:
+    """Return the settings with policies that act without randomness where they do not learn."""
+    behaviors = {}
+    for name, of in settings.behaviors.items():
+        network = of.network_settings.model_copy(update={"deterministic": True})
+        behaviors[name] = of.model_copy(update={"network_settings": network})
+    return settings.model_copy(update={"behaviors": behaviors})
 
 
 def _override(document: Document, text: str) -> None:
@@ -104,26 +126,54 @@ def _assign(document: Document, path: tuple[str, ...], value: Any) -> None:
 
 
 def _merge_defaults(document: Document) -> None:
-    """Lay each behavior over `default_settings`, key by key, and drop what ML-Agents calls deprecated."""
+    """Lay each behavior over `default_settings`, key by key, and drop what ML-Agents calls deprecated.
+
+    Behaviors that a described task is known to have, and that are not named, are taken from `default_settings` alone.
+    """
     data = document.data
-    defaults = data.pop("default_settings", None) or {}
-    behaviors = data.get("behaviors")
+    for section in [section for section in SECTIONS if data.get(section, {}) is None]:
+        del data[section]
+    defaults = data.get("default_settings", {})
     if not isinstance(defaults, dict):
         raise document.error(("default_settings",), "expected a mapping of behavior settings")
+    _drop_empty(defaults)
+    if defaults and data.get("behaviors") is None:
+        data["behaviors"] = {}
+    behaviors = data.get("behaviors")
     if isinstance(behaviors, dict):
+        for name in _unnamed(data, behaviors) if defaults else ():
+            behaviors[name] = {}
         for name, behavior in behaviors.items():
             if behavior is None or isinstance(behavior, dict):
-                merged = _merged(defaults, behavior or {})
-                merged.pop("framework", None)
-                for section in ("hyperparameters", "network_settings", "reward_signals"):
-                    if section in merged and merged[section] is None:
-                        del merged[section]
-                behaviors[name] = merged
-    for section in ("env_settings", "engine_settings", "checkpoint_settings", "torch_settings", "evaluation"):
-        if section in data and data[section] is None:
-            del data[section]
-    if data.get("environment_parameters", {}) is None:
-        del data["environment_parameters"]
+                behaviors[name] = _drop_empty(_over_defaults(defaults, behavior or {}))
+
+
+def _over_defaults(defaults: dict[str, Any], behavior: dict[str, Any]) -> dict[str, Any]:
+    """Lay a behavior over the defaults; another trainer's hyperparameters mean nothing to it."""
+    kinds = [of.get("trainer_type") for of in (defaults, behavior)]
+    if None not in kinds and kinds[0] != kinds[1]:
+        defaults = {key: value for key, value in defaults.items() if key != "hyperparameters"}
+    return _merged(defaults, behavior)
+
+
+def _drop_empty(behavior: dict[str, Any]) -> dict[str, Any]:
+    """Take out of a behavior what says nothing: sections without content, and what ML-Agents no longer reads."""
+    for key in DEPRECATED:
+        behavior.pop(key, None)
+    for section in ("hyperparameters", "network_settings", "reward_signals"):
+        if section in behavior and behavior[section] is None:
+            del behavior[section]
+    return behavior
+
+
+def _unnamed(data: Mapping[str, Any], named: Mapping[str, Any]) -> list[str]:
+    """Return the behaviors of the described task, if there is one, that are not named."""
+    world = data.get("env_settings")
+    paths = [world.get(key) for key in ("env_path", "task")] if isinstance(world, dict) else []
+    tasks = [path.removeprefix("sim:") for path in paths if isinstance(path, str)]
+    known = {str(name).partition("?")[0] for name in named}
+    found = [role.behavior for task in tasks for role in all_roles().get(task, ())]
+    return [name for name in found if name not in known]
 
 
 def _name_run(document: Document, default: str) -> None:
@@ -145,8 +195,11 @@ def _include_files(document: Document, folder: Path) -> None:
     """Replace `environment_parameters: file.yaml` and `reward_shaping: file.yaml` by what the files hold."""
     _include(document, ("environment_parameters",), document.data, folder, "mass_scale or another parameter")
     behaviors = document.data.get("behaviors")
-    for name, behavior in behaviors.items() if isinstance(behaviors, dict) else ():
-        inner = _include(document, ("behaviors", name, "reward_shaping"), behavior, folder, "terms")
+    places: dict[tuple[str, ...], Any] = {("default_settings",): document.data.get("default_settings")}
+    if isinstance(behaviors, dict):
+        places |= {("behaviors", name): behavior for name, behavior in behaviors.items()}
+    for path, behavior in places.items():
+        inner = _include(document, (*path, "reward_shaping"), behavior, folder, "terms")
         if inner is not None:
             validate(RewardFile, inner.data, inner)
             inner.data.pop("cases", None)  # they are no part of a run

@@ -63,8 +63,16 @@ class Curricula:
         self._number = dict.fromkeys(self._curricula, 0)
         self._smoothed: dict[str, float | None] = dict.fromkeys(self._curricula)
         lengths = [criteria.min_lesson_length for criteria in self._criteria()]
-        self._episodes = {behavior: deque[list[float]](maxlen=max([1, *lengths])) for behavior in rows}
-        self._outdated = {behavior: np.zeros(count, dtype=bool) for behavior, count in rows.items()}
+        self._memory = max([1, *lengths])
+        self._episodes: dict[str, deque[list[float]]] = {}
+        self._outdated: dict[str, np.ndarray] = {}
+        for behavior, count in rows.items():
+            self.join(behavior, count)
+
+    def join(self, behavior: str, rows: int) -> None:
+        """Look at the episodes of one more behavior."""
+        self._episodes[behavior] = deque(maxlen=self._memory)
+        self._outdated[behavior] = np.zeros(rows, dtype=bool)
 
     def values(self) -> Values:
         """Return what the parameters are in their present lessons."""
@@ -153,7 +161,9 @@ class Curricula:
         if self._number[name] == len(self._curricula[name]) - 1:
             return False
         criteria = self._criteria_of(name)
-        episodes = self._episodes[criteria.behavior]
+        episodes = self._episodes.get(criteria.behavior)
+        if episodes is None:  # the behavior has not appeared yet
+            return False
         if len(episodes) < criteria.min_lesson_length:
             return False
         if criteria.measure == "progress":
@@ -230,7 +240,8 @@ def _check_lessons(name: str, lessons: list[Lesson], settings: RunSettings, docu
         criteria = lesson.completion_criteria
         if criteria is None and lesson is not lessons[-1]:
             raise document.error(path, f"lesson {lesson.name} is not the last one and needs completion_criteria")
-        if criteria is not None and criteria.behavior not in settings.behaviors:
+        unknown = settings.default_settings is None and criteria is not None
+        if unknown and criteria is not None and criteria.behavior not in settings.behaviors:
             wrong = criteria.behavior
             hint = nearest(wrong, settings.behaviors)
             raise document.error((*path, "completion_criteria", "behavior"), f"no behavior {wrong}{hint}")

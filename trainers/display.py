@@ -70,6 +70,13 @@ class Display:
             self._bars[name] = self._progress.add_task(name, total=max_steps, completed=step, success="--")
         self._progress.start()
 
+    def join(self, name: str, step: int, max_steps: int) -> None:
+        """Show a bar for one more behavior."""
+        self._bars[name] = TaskID(0)
+        if self._progress is not None:
+            self._bars[name] = self._progress.add_task(name, total=max_steps, completed=step, success="--")
+        self.note(f"{escape(name)} has appeared in the scene and joins the training")
+
     def stop(self) -> None:
         """Take the live bar down."""
         if self._progress is not None:

@@ -28,7 +28,8 @@ from trainers.policy import Policy
 from trainers.run_folder import RunFolder
 from trainers.settings import RunSettings
 from trainers.stage import open_target
-from trainers.world import EVALUATION_ROWS, World, make_world, run_errors
+from trainers.world import EVALUATION_ROWS, World, make_world
+from trainers.world_errors import run_errors
 from trainers.yaml_file import Document
 
 Array = np.ndarray

@@ -10,7 +10,7 @@ from gymnasium.vector import VectorEnv
 from reward_shaping.cost import Cost
 from trainers.errors import RunError
 from trainers.policy import Policy
-from trainers.world import World
+from trainers.world import Start, World
 from unity_env.agent_rows import StepResult
 from unity_env.vector_env import SILENT_STEPS
 
@@ -212,17 +212,28 @@ def evaluate(env: VectorEnv[Any, Any, Any], policy: Policy, episodes: int, seed:
 def evaluate_world(world: World, policies: Mapping[str, Policy], episodes: int, seed: int) -> dict[str, Evaluation]:
     """Measure the policies of all behaviors of a scene, which act together; behavior -> its evaluation.
 
+    Behaviors without a policy stand still; those that join the scene late are waited for, 10,000 steps at most.
+
     Raises:
         RunError: not one episode of a behavior was finished.
     """
-    starts = world.reset(seed)
-    tallies = {
-        name: _Tally(episodes, len(infos["requesting"]), infos, world.scorers[name].reward.costs)
-        for name, (_, infos) in starts.items()
-    }
-    seen = dict(starts)
-    while not all(tally.complete for tally in tallies.values()):
+    tallies: dict[str, _Tally] = {}
+    seen: dict[str, Start] = {}
+
+    def admit(starts: Mapping[str, Start]) -> None:
+        for name in [name for name in starts if name in policies]:
+            seen[name] = _, infos = starts[name]
+            costs = world.scorers[name].reward.costs
+            tallies[name] = _Tally(episodes, len(infos["requesting"]), infos, costs)
+
+    admit(world.reset(seed))
+    waited = 0
+    while not all(tally.complete for tally in tallies.values()) or (
+        len(tallies) < len(policies) and waited < SILENT_STEPS
+    ):
+        waited += 1
         results = world.step({name: policies[name](*seen[name]) for name in tallies})
+        admit(world.newcomers())
         for name, result in results.items():
             seen[name] = result[0], result[4]
             tallies[name].add(result)

@@ -17,7 +17,8 @@ from trainers.resume import check_networks
 from trainers.run_folder import RunFolder
 from trainers.settings import RunSettings
 from trainers.train import make_algorithm
-from trainers.world import EVALUATION_ROWS, World, make_world, run_errors
+from trainers.world import EVALUATION_ROWS, World, make_world
+from trainers.world_errors import run_errors
 from trainers.yaml_file import Document
 
 Array = np.ndarray
@@ -30,7 +31,7 @@ def evaluate_run(root: Path, episodes: int, seed: int) -> dict[str, Evaluation]:
         UserError: the run has no readable checkpoint, or its settings no longer fit.
         RunError: a reward term that is not a number.
     """
-    folder, settings, document = _open(root)
+    folder, settings, document = open_run(root)
     with run_errors(settings, document), closing(make_world(settings, document, evaluation=True)) as world:
         return evaluate_world(world, best_policies(folder, settings, document, world), episodes, seed)
 
@@ -62,7 +63,7 @@ def export_run(root: Path, behavior: str | None = None, options: Options | None 
         UserError: the run has no readable checkpoint, or no such behavior.
         RunError: the export failed; what was exported before is untouched.
     """
-    folder, settings, document = _open(root)
+    folder, settings, document = open_run(root)
     if behavior is not None and behavior not in settings.behaviors:
         raise UserError(f"--behavior: {behavior}; {root} has trained {', '.join(settings.behaviors)}")
     for name in settings.behaviors:
@@ -94,7 +95,9 @@ def _best_state(folder: RunFolder, settings: RunSettings, document: Document, na
     return state
 
 
-def _open(root: Path) -> tuple[RunFolder, RunSettings, Document]:
+def open_run(root: Path) -> tuple[RunFolder, RunSettings, Document]:
+    """Return a run's folder, and its settings with the behaviors that were trained: others may never have appeared."""
     folder = RunFolder(root)
     settings, document = load_settings(folder.configuration)
-    return folder, settings, document
+    trained = {name: of for name, of in settings.behaviors.items() if best_checkpoint(folder, name).is_file()}
+    return folder, settings.model_copy(update={"behaviors": trained or settings.behaviors}), document

@@ -6,7 +6,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from mlagents_envs.exception import UnityException
@@ -15,6 +15,7 @@ from trainers.behavior import BehaviorTrainer
 from trainers.checkpoint import as_arrays
 from trainers.curriculum import Curricula
 from trainers.display import Display
+from trainers.errors import UserError
 from trainers.evaluate import Evaluation
 from trainers.run_folder import RunFolder
 from trainers.settings import EvaluationSettings
@@ -23,12 +24,22 @@ from trainers.world import World
 Evaluate = Callable[[int, int], dict[str, Evaluation]]
 
 
+class Roster(Protocol):
+    """Who is trained."""
+
+    trainers: dict[str, BehaviorTrainer]
+
+    def join(self, name: str) -> BehaviorTrainer:
+        """Make the trainer of a behavior that has appeared while others train."""
+        ...
+
+
 class TrainingLoop:
     """Trains the behaviors of a scene until all have done their max_steps, the scene is solved, or a stop signal.
 
     Args:
         world: the scene, with the rewards in place.
-        trainers: behavior -> what trains it.
+        roster: of the behaviors, each with what trains it.
         evaluation: when and how to evaluate.
         evaluate: (episodes, seed) -> what the deterministic policies came to; None where that cannot be had.
         curricula: of the environment parameters.
@@ -39,14 +50,14 @@ class TrainingLoop:
     def __init__(
         self,
         world: World,
-        trainers: Mapping[str, BehaviorTrainer],
+        roster: Roster,
         evaluation: EvaluationSettings,
         evaluate: Evaluate | None,
         curricula: Curricula,
         folder: RunFolder,
         display: Display,
     ) -> None:
-        self.world, self.trainers = world, trainers
+        self.world, self.roster, self.trainers = world, roster, roster.trainers
         self.evaluation, self.evaluate = evaluation, evaluate
         self.curricula = curricula
         self.folder, self.display = folder, display
@@ -73,15 +84,17 @@ class TrainingLoop:
             RunError: a loss that is not a number, or a disk that refuses a checkpoint.
             RewardError: a reward term that is not a number.
             UnityException: a player died, beyond what restarts may mend; a checkpoint is written first.
+            UserError: a behavior that has appeared late does not fit its settings; a checkpoint is written first.
             KeyboardInterrupt: a second Ctrl-C; a checkpoint is written first.
         """
         for trainer in self.trainers.values():
             trainer.open_log()
+        self._began = time.perf_counter()
         gc.freeze()  # what the imports left behind need not be looked through again, a tenth of a step's time
         try:
-            with self._stop_signals():
+            with stop_signals(self.request_stop):
                 self._run()
-        except (KeyboardInterrupt, UnityException):
+        except (KeyboardInterrupt, UnityException, UserError):
             self._checkpoint()  # no player's state could be resumed anyway: what was learned is all there is
             raise
         finally:
@@ -94,12 +107,20 @@ class TrainingLoop:
         self.display.note("stopping after this update; once more stops at once")
 
     def _run(self) -> None:
-        while not (self.solved or self.stop_requested or all(trainer.finished for trainer in self.trainers.values())):
+        while self._learning and not (self.solved or self.stop_requested):
             self._collect()
             self._update()
         self._finish()
 
+    @property
+    def _learning(self) -> bool:
+        """Whether there is still a behavior to learn from."""
+        return any(not (trainer.finished or trainer.gone) for trainer in self.trainers.values())
+
     def _finish(self) -> None:
+        for name, trainer in self.trainers.items():
+            if trainer.gone:
+                self.display.note(f"{name}: no agent has reported for {trainer.silent:,} steps of the scene")
         if self.solved:
             self.display.note(f"solved: success reached {self.evaluation.success_threshold:.1%} at step {self.step:,}")
         self._summarize([trainer for trainer in self.trainers.values() if not trainer.summarized])
@@ -111,7 +132,7 @@ class TrainingLoop:
     def _collect(self) -> None:
         """Act in all rows of all behaviors until one of them has enough for an update."""
         trainers, world, clock = self.trainers, self.world, time.perf_counter
-        while not any(trainer.algorithm.ready() for trainer in trainers.values()):
+        while self._learning and not any(trainer.algorithm.ready() for trainer in trainers.values()):
             started = clock()
             actions = {name: trainer.act() for name, trainer in trainers.items()}
             acted = clock()
@@ -121,8 +142,18 @@ class TrainingLoop:
                 ended = trainers[name].observe(result)
                 if ended is not None:
                     self.curricula.add(name, ended)
+            for name, (obs, infos) in world.newcomers().items():
+                self._join(name).begin(obs, infos)
             self._seconds["policy"] += acted - started
             self._seconds["simulation"] += stepped - acted
+
+    def _join(self, name: str) -> BehaviorTrainer:
+        """Let a behavior train that has appeared; what was best without it says nothing of a scene with it."""
+        trainer = self.roster.join(name)
+        trainer.open_log()
+        self.curricula.join(name, self.world.rows[name].num_rows)
+        self.best = (-math.inf, -math.inf)
+        return trainer
 
     def _update(self) -> None:
         """Let those learn who have enough."""
@@ -156,7 +187,8 @@ class TrainingLoop:
         self.world.set_parameters(self.curricula.values())
         if any(start.reset for start in starts):
             for name, (obs, infos) in self.world.reset().items():
-                self.trainers[name].restart(obs, infos)
+                trainer = self.trainers.get(name) or self._join(name)
+                trainer.restart(obs, infos)
 
     def _summarize(self, trainers: list[BehaviorTrainer]) -> None:
         if not trainers:
@@ -167,8 +199,11 @@ class TrainingLoop:
             trainer.summarize({**sampled, **self.curricula.summary(), **scene, **self._time_shares()})
 
     def _time_shares(self) -> dict[str, float]:
-        total = sum(self._seconds.values())
-        return {f"time/{part}_share": seconds / total for part, seconds in self._seconds.items()}
+        """Return where the time went; of several processes, all of theirs."""
+        known = sum(self._seconds.values())
+        other = max(0.0, time.perf_counter() - self._began - known)
+        parts = {**self._seconds, "other": other}
+        return {f"time/{part}_share": seconds / (known + other) for part, seconds in parts.items()}
 
     def _evaluate(self) -> None:
         if self.evaluate is None:
@@ -177,6 +212,8 @@ class TrainingLoop:
         results = self.evaluate(self.evaluation.episodes, self.evaluation.seed)
         self._seconds["evaluation"] += time.perf_counter() - started
         self._evaluated_step = self.step
+        if not results:  # of those who train, none has appeared in the scene of the evaluation
+            return
         score = team_score(results)
         is_best = score > self.best
         if is_best:
@@ -210,6 +247,7 @@ class TrainingLoop:
 
     def restore(self, states: Mapping[str, dict[str, Any]], seed: int) -> bool:
         """Continue from the behaviors' checkpoints; returns whether the simulation's state came back, too."""
+        states = {name: states[name] for name in self.trainers if name in states}
         for name, state in states.items():
             self.trainers[name].load_state_dict(state)
         first = next(iter(states.values()))
@@ -221,7 +259,7 @@ class TrainingLoop:
         if self.curricula.present():
             self.world.set_parameters(self.curricula.values())
         moment = {name: trainer.step for name, trainer in self.trainers.items()}
-        together = all(state["moment"] == moment for state in states.values())
+        together = states.keys() == moment.keys() and all(state["moment"] == moment for state in states.values())
         if first["env"] is None or not (together and all(self.trainers[name].fits(of) for name, of in states.items())):
             for trainer in self.trainers.values():
                 trainer.algorithm.abandon_episodes()
@@ -231,21 +269,25 @@ class TrainingLoop:
             self.trainers[name].resume_episodes(states[name], obs, infos)
         return True
 
-    @contextmanager
-    def _stop_signals(self) -> Iterator[None]:
-        """Let Ctrl-C and SIGTERM end the run after the next update; a second one ends it at once."""
 
-        def request(*_: Any) -> None:
-            if self.stop_requested:
-                raise KeyboardInterrupt
-            self.request_stop()
+@contextmanager
+def stop_signals(request: Callable[[], None]) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM ask for an end by `request`; a second one raises KeyboardInterrupt."""
+    asked = False
 
-        before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    def handle(*_: Any) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+        request()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def team_score(results: Mapping[str, Evaluation]) -> tuple[float, float]:

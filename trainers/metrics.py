@@ -4,7 +4,7 @@ import json
 import math
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ import numpy as np
 from torch.utils.tensorboard import SummaryWriter
 
 from trainers.files import write_text
+
+Mirror = Callable[[int, Mapping[str, float]], None]
 
 
 @dataclass(frozen=True)
@@ -96,9 +98,17 @@ class MetricsLog:
         folder: where TensorBoard's events and metrics.jsonl go.
         first_step: entries of an earlier run after this step are dropped: they will be made again.
         labels: what every line says of the run, the content hash of its reward for example.
+        mirror: gets everything that is written, too: (step, values).
     """
 
-    def __init__(self, folder: Path, first_step: int, labels: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        first_step: int,
+        labels: Mapping[str, str] | None = None,
+        mirror: Mirror | None = None,
+    ) -> None:
+        self._mirror = mirror
         self._values: dict[str, list[float]] = defaultdict(list)
         self._path = folder / "metrics.jsonl"
         self._drop_after(first_step)
@@ -132,6 +142,8 @@ class MetricsLog:
         seconds = round(time.perf_counter() - self._started, 3)
         self._file.write(json.dumps({"step": step, "seconds": seconds, **self._labels, **numbers}) + "\n")
         self._file.flush()
+        if self._mirror is not None:
+            self._mirror(step, values)
 
     def state_dict(self) -> dict[str, Any]:
         """Values collected since the last summary."""

@@ -32,7 +32,10 @@ class GreedyPolicy:
         inputs = torch.from_numpy(obs).to(self._device)
         if self._actor.memory is not None:
             inputs = self._recall(infos).step(self._actor, inputs)
-        return self._actor.shape.for_env(self._actor.action(inputs).cpu())
+        return self._actor.shape.for_env(self._choose(inputs).cpu())
+
+    def _choose(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self._actor.action(inputs)
 
     def _recall(self, infos: Mapping[str, Any]) -> RowMemory:
         """Return what the rows remember now."""
@@ -41,3 +44,10 @@ class GreedyPolicy:
             self._memory = RowMemory(len(first), self._actor.memory_size, self._device)
         self._memory.advance(valid, first)
         return self._memory
+
+
+class SamplingPolicy(GreedyPolicy):
+    """What an actor does with its own randomness, but for a learner's exploration."""
+
+    def _choose(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self._actor.random_action(inputs)

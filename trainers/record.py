@@ -11,14 +11,14 @@ import numpy as np
 from reward_shaping import ENV_REWARD_ONLY, Reward, RewardScorer, Transition
 from reward_shaping.recording import Recording
 from reward_shaping.term import FROM_TRANSITION
-from trainers.config import load_settings
 from trainers.errors import UserError
-from trainers.inspect_run import best_policies
+from trainers.inspect_run import best_policies, open_run
 from trainers.policy import Policy
-from trainers.run_folder import RunFolder, find_run
+from trainers.run_folder import find_run
 from trainers.settings import RunSettings
 from trainers.stage import open_target, random_policy, scripted_policies
-from trainers.world import EVALUATION_ROWS, World, make_world, run_errors
+from trainers.world import EVALUATION_ROWS, World, make_world
+from trainers.world_errors import run_errors
 from unity_env.agent_rows import AgentRows, StepResult
 from unity_env.sim.baselines import BASELINES
 from unity_env.sim.env import SimEnv
@@ -26,6 +26,7 @@ from unity_env.sim.env import SimEnv
 Array = np.ndarray
 T = TypeVar("T")
 POLICIES = ("random", "scripted")
+FELLOWS = ""  # no policy for the behavior that is recorded: a person drives it, its fellows have their controllers
 
 
 class _Tap(Reward):
@@ -132,6 +133,9 @@ def choose_behavior(settings: RunSettings, behavior: str | None) -> str:
 def _policies(policy: str, world: World, seed: int, results_dir: Path | None) -> Mapping[str, Policy]:
     if policy == "random":
         return {name: random_policy(rows, seed + index) for index, (name, rows) in enumerate(world.rows.items())}
+    if policy == FELLOWS:
+        sim = world.scene.env
+        return scripted_policies(sim) if isinstance(sim, SimEnv) and sim.task.name in BASELINES else {}
     if policy == "scripted":
         sim = world.scene.env
         if not isinstance(sim, SimEnv) or sim.task.name not in BASELINES:
@@ -140,10 +144,10 @@ def _policies(policy: str, world: World, seed: int, results_dir: Path | None) ->
     run = find_run(Path(policy), results_dir)
     if run is None:
         raise UserError(f"--policy: {policy} is neither {' nor '.join(POLICIES)}, nor a run")
-    trained, where = load_settings(RunFolder(run).configuration)
+    folder, trained, where = open_run(run)
     if trained.behaviors.keys() != world.rows.keys():
         raise UserError(f"--policy: {policy} has trained {', '.join(trained.behaviors)}, not {', '.join(world.rows)}")
-    return best_policies(RunFolder(run), trained, where, world)
+    return best_policies(folder, trained, where, world)
 
 
 def play_episodes(

@@ -14,17 +14,22 @@ from trainers.yaml_file import Document, read_yaml
 
 
 def load_resumed(folder: RunFolder, settings: RunSettings, document: Document) -> dict[str, dict[str, Any]]:
-    """Return behavior -> the state of its newest checkpoint.
+    """Return behavior -> the state of its newest checkpoint; those that had not appeared in the scene have none.
 
     Raises:
-        UserError: there is none, or it was made with other networks.
+        UserError: one is missing or was made with other networks.
     """
-    states = {}
+    states: dict[str, dict[str, Any]] = {}
     for name, behavior in settings.behaviors.items():
         path = folder.checkpoint(name)
+        if not path.is_file():
+            continue
         states[name] = load_checkpoint(path)
         check_networks(states[name], name, behavior, document, path)
         _check_intrinsic(states[name], name, behavior, document, path)
+    trained = {name for state in states.values() for name in state["moment"]}
+    for name in sorted(trained & settings.behaviors.keys() - states.keys()):
+        raise UserError(f"--resume: no {folder.checkpoint(name)}, though {name} has been trained")
     return states
 
 
@@ -61,12 +66,19 @@ def _flat(data: dict[str, Any], above: str = "") -> dict[str, Any]:
     return flat
 
 
-def initial_checkpoint(settings: RunSettings, name: str, behavior: BehaviorSettings) -> Path:
-    """Return the checkpoint that init_path or --initialize-from names."""
-    if behavior.init_path:
-        return Path(behavior.init_path)
+def initial_checkpoint(settings: RunSettings, name: str, behavior: BehaviorSettings) -> Path | None:
+    """Return the checkpoint that init_path or --initialize-from names; None where neither is given.
+
+    As in ML-Agents, init_path goes before, and beside --initialize-from may be the name of one of its files alone.
+    """
     chosen = settings.checkpoint_settings
-    return RunFolder(Path(chosen.results_dir) / str(chosen.initialize_from)).checkpoint(name)
+    if chosen.initialize_from is None:
+        return Path(behavior.init_path) if behavior.init_path else None
+    folder = RunFolder(Path(chosen.results_dir) / chosen.initialize_from)
+    if not behavior.init_path:
+        return folder.checkpoint(name)
+    given = Path(behavior.init_path)
+    return folder.behavior(name) / given if given.name == behavior.init_path else given
 
 
 def initialize(algorithm: Algorithm, path: Path, name: str, behavior: BehaviorSettings, document: Document) -> None:
@@ -83,8 +95,9 @@ def check_networks(
     """Refuse a checkpoint whose networks differ: a partly loaded policy is no policy."""
     saved = state["settings"]
     now = behavior.model_dump(mode="json")
+    shape = {key: value for key, value in saved["network_settings"].items() if key != "deterministic"}
     own = {key: saved.get(key) for key in ("trainer_type", "critic_observations")}
-    for key, value in {**own, **saved["network_settings"]}.items():
+    for key, value in {**own, **shape}.items():
         current = now.get(key) if key in own else now["network_settings"].get(key)
         if current != value:
             at = ("behaviors", name, key) if key in own else ("behaviors", name, "network_settings", key)

@@ -46,9 +46,9 @@ class RunFolder:
             UserError: the run exists and neither resume nor force is set, resume without a run, or the
                 folder cannot be written.
         """
-        for checkpoint in map(self.checkpoint, behaviors):
-            if resume and not checkpoint.is_file():
-                raise UserError(f"--resume: no {checkpoint}; check --run-id and --results-dir")
+        checkpoints = [self.checkpoint(name) for name in behaviors]
+        if resume and checkpoints and not any(checkpoint.is_file() for checkpoint in checkpoints):
+            raise UserError(f"--resume: no {checkpoints[0]}; check --run-id and --results-dir")
         if not resume and self._has_results():
             if not force:
                 raise UserError(
@@ -86,7 +86,7 @@ class RunFolder:
             raise UserError(f"{self.root}: cannot be written: {_why(error)}") from None
 
     def _has_results(self) -> bool:
-        return self.root.is_dir() and any(child.name != "run_logs" for child in self.root.iterdir())
+        return self.root.is_dir() and any(child.name not in ("run_logs", "inference") for child in self.root.iterdir())
 
     def save(self, behavior: str, state: dict[str, Any], replay: dict[str, Any] | None, step: int, keep: int) -> Path:
         """Write a numbered checkpoint, make it the newest, and drop all but the last `keep`.

@@ -3,9 +3,9 @@
 Knobs keep ML-Agents' names here; docstrings give the literature's.
 """
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from reward_shaping.fields import Fraction
 from reward_shaping.settings import RewardSettings
@@ -33,18 +33,17 @@ Discount = Annotated[float, Field(ge=0, le=1)]
 NonNegativeInt = Annotated[Int, Field(ge=0)]
 
 
-def _not_yet(value: Any) -> None:
-    if value not in (None, False):
-        raise ValueError("not supported by this version; leave the key out")
+def _no_self_play(value: Any) -> None:
+    if value is not None:
+        raise ValueError("self-play is out of scope here; without this key the agents of all teams act as in the scene")
 
 
-def _not_yet_true(value: bool) -> bool:
-    _not_yet(value)
+def _no_poca(value: Any) -> Any:
+    if value == "poca":
+        raise ValueError(
+            "poca, which trains groups of agents, is out of scope here; ppo trains each agent by its own reward"
+        )
     return value
-
-
-NotYet = Annotated[None, BeforeValidator(_not_yet)]
-NotYetTrue = Annotated[bool, AfterValidator(_not_yet_true)]
 
 
 class MemorySettings(Settings):
@@ -202,7 +201,9 @@ class BehaviorSettings(Settings):
         per_term_critic: one value head per reward term; the advantages are summed, and each term's share is logged.
     """
 
-    trainer_type: TrainerType = "ppo"
+    chosen_by: ClassVar = {"hyperparameters": ("trainer_type", "ppo", HYPERPARAMETERS)}
+
+    trainer_type: Annotated[TrainerType, BeforeValidator(_no_poca)] = "ppo"
     hyperparameters: Hyperparameters = Field(default={}, validate_default=True)  # those of the trainer
     network_settings: NetworkSettings = NetworkSettings()
     reward_signals: RewardSignals = RewardSignals()
@@ -214,7 +215,7 @@ class BehaviorSettings(Settings):
     summary_freq: PositiveInt = 50_000
     threaded: bool = False
     init_path: str | None = None
-    self_play: NotYet = None
+    self_play: Annotated[None, BeforeValidator(_no_self_play)] = None
     behavioral_cloning: CloningSettings | None = None
     signals: dict[str, SignalSlice] = Field(default={})
     reward_shaping: RewardSettings | None = None
@@ -301,16 +302,49 @@ class EvaluationSettings(Settings):
 
 
 class CheckpointSettings(Settings):
-    """Names and modes of a run."""
+    """Names and modes of a run.
+
+    Attributes:
+        load_model: ML-Agents' older name of `resume`.
+        resume: go on from the run's newest checkpoint.
+        train_model: of ML-Agents' older versions: training is the default.
+        inference: let the policies act, and learn nothing.
+    """
 
     run_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "ppo"
     initialize_from: str | None = None
-    load_model: NotYetTrue = False
+    load_model: bool = False
     resume: bool = False
     force: bool = False
-    train_model: NotYetTrue = False
-    inference: NotYetTrue = False
+    train_model: bool = False
+    inference: bool = False
     results_dir: str = "results"
+
+    @model_validator(mode="after")
+    def _no_contradiction(self) -> Self:
+        if self.resume and self.force:
+            raise ValueError("resume goes on with a run, force overwrites it; leave one of them out")
+        return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_load_model(cls, data: Any) -> Any:
+        """Read ML-Agents' older name of resume."""
+        return {**data, "resume": True} if isinstance(data, dict) and data.get("load_model") is True else data
+
+
+class WandbSettings(Settings):
+    """Weights & Biases, beside TensorBoard.
+
+    Attributes:
+        project: that the run belongs to.
+        entity: whose project; null takes the user's own.
+        mode: `offline` keeps the files in the run's folder, for `wandb sync`.
+    """
+
+    project: str = "unity-robot-rl"
+    entity: str | None = None
+    mode: Literal["online", "offline", "disabled"] = "online"
 
 
 class TorchSettings(Settings):
@@ -325,32 +359,42 @@ class TorchSettings(Settings):
     threads: Annotated[PositiveInt, Field(le=1024)] = 1
 
 
-def without_effect(behavior: BehaviorSettings) -> list[str]:
-    """Return a line for everything that ML-Agents knows, was given, and changes nothing."""
-    lines = [
-        f"hyperparameters.{key} has no effect: {behavior.trainer_type} learns no reward signal"
-        for key in ("reward_signal_steps_per_update", "reward_signal_num_update")
-        if getattr(behavior.hyperparameters, key, None) is not None
-    ]
-    if behavior.threaded:
-        lines.append("threaded: true has no effect in this version")
-    if behavior.network_settings.deterministic:
-        lines.append("network_settings.deterministic: true has no effect: training explores, evaluation does not")
-    if behavior.network_settings.dueling and behavior.trainer_type != "dqn":
-        lines.append(f"network_settings.dueling: true has no effect: {behavior.trainer_type} learns no action values")
-    if behavior.reward_signals.extrinsic.strength == 0.0:
-        lines.append("reward_signals.extrinsic has strength 0: the task's own reward has no effect")
-    return lines
-
-
 class RunSettings(Settings):
-    """One YAML file: one run."""
+    """One YAML file: one run.
 
-    behaviors: Annotated[dict[str, BehaviorSettings], Field(min_length=1)]
+    Attributes:
+        default_settings: of behaviors that the file does not name, and below those of the others; null leaves the
+            scene's other behaviors alone.
+        wandb: log to Weights & Biases, too.
+        debug: log more to standard error.
+    """
+
+    default_settings: BehaviorSettings | None = None
+    behaviors: dict[str, BehaviorSettings] = Field(default={}, validate_default=True)
     env_settings: EnvSettings = EnvSettings()
     engine_settings: EngineSettings = EngineSettings()
     environment_parameters: dict[str, EnvironmentParameter] = Field(default={})
     checkpoint_settings: CheckpointSettings = CheckpointSettings()
     torch_settings: TorchSettings = TorchSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+    wandb: WandbSettings | None = None
     debug: bool = False
+
+    @field_validator("behaviors")
+    @classmethod
+    def _something_is_trained(
+        cls, value: dict[str, BehaviorSettings], info: ValidationInfo
+    ) -> dict[str, BehaviorSettings]:
+        if not value and info.data.get("default_settings") is None:
+            raise ValueError("name behaviors of the scene, or give default_settings for all of them")
+        return value
+
+    def reads_signals(self, name: str) -> bool:
+        """Return whether a behavior's critics read signals."""
+        return self.with_behavior(name).behaviors[name].critic_observations is not None
+
+    def with_behavior(self, name: str) -> Self:
+        """Return these settings, with default_settings for a behavior that they do not name."""
+        if name in self.behaviors:
+            return self
+        return self.model_copy(update={"behaviors": {**self.behaviors, name: self.default_settings}})

@@ -11,7 +11,7 @@ from gymnasium.vector.utils import batch_space
 from reward_shaping import RewardError
 from trainers.config import find_config, load_settings
 from trainers.errors import RunError, UserError
-from trainers.inspect_run import best_policies
+from trainers.inspect_run import best_policies, open_run
 from trainers.policy import Policy
 from trainers.run_folder import RunFolder, find_run
 from trainers.settings import RunSettings
@@ -149,7 +149,8 @@ def open_target(target: str, results_dir: Path | None = None) -> tuple[RunSettin
     """
     run = find_run(Path(target), results_dir)
     if run is not None:
-        return *load_settings(RunFolder(run).configuration), RunFolder(run)
+        folder, settings, document = open_run(run)
+        return settings, document, folder
     if target in all_roles():
         behaviors: dict[str, Any] = {role.behavior: {} for role in roles_of(target)}
         data = {"env_settings": {"env_path": f"sim:{target}"}, "behaviors": behaviors}

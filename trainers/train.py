@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from mlagents_envs.base_env import ObservationType
@@ -23,15 +24,17 @@ from trainers.export.recorded import Recorder, save_recorded
 from trainers.files import write_text
 from trainers.heads import heads_of
 from trainers.hindsight import make_hindsight
+from trainers.idle_settings import without_effect
 from trainers.imitation.demonstrations import load_shown
 from trainers.loop import Evaluate, TrainingLoop
 from trainers.observation import Observation, observation_of
-from trainers.policy import Policy
 from trainers.resume import changed_settings, initial_checkpoint, initialize, load_resumed, restore
 from trainers.run_folder import RunFolder
-from trainers.settings import BehaviorSettings, RunSettings, without_effect
+from trainers.settings import BehaviorSettings, RunSettings
 from trainers.vision import SMALLEST
-from trainers.world import World, make_world, run_errors
+from trainers.wandb_log import WandbLog, import_wandb
+from trainers.world import World, make_world
+from trainers.world_errors import run_errors
 from trainers.yaml_file import Document
 from unity_env.agent_rows import AgentRows
 from unity_env.spaces import observed_sensors
@@ -62,52 +65,138 @@ def train(settings: RunSettings, document: Document, display: Display) -> Traine
         UserError: the settings do not fit the environment, or the results folder cannot be used.
         RunError: training failed after it had begun, or a player did not start.
     """
-    names = tuple(settings.behaviors)
     torch.set_num_threads(settings.torch_settings.threads)
     settings = for_a3c(settings, document)
     chosen = settings.checkpoint_settings
     folder = RunFolder(Path(chosen.results_dir) / chosen.run_id)
-    folder.check(names, resume=chosen.resume, force=chosen.force)
+    folder.check(settings.behaviors, resume=chosen.resume, force=chosen.force)
     with ExitStack() as worlds, run_errors(settings, document):
-        world = worlds.enter_context(closing(make_world(settings, document)))
-        algorithms = {name: make_algorithm(world.rows[name], settings, name, document) for name in names}
-        _use_hindsight(algorithms, settings, world, document)
-        for name, algorithm in algorithms.items():
-            algorithm.show(load_shown(settings.behaviors[name], world.rows[name], name, document))
-        recorders = {name: Recorder(algorithm.policy()) for name, algorithm in algorithms.items()}
-        evaluate_on = _evaluator(settings, document, recorders, worlds)
-        resumed = load_resumed(folder, settings, document) if chosen.resume else None
-        _initialize(algorithms, settings, document)
+        world = worlds.enter_context(closing(make_world(settings, document, late=True)))
+        resumed = load_resumed(folder, settings, document) if chosen.resume else {}
+        roster = Roster(settings, document, world, folder, display, resumed)
+        evaluate_on = _evaluator(settings, document, roster, worlds)
         changed = changed_settings(folder.configuration, settings) if chosen.resume else []
-        folder.prepare(names, keep=chosen.resume)
-        write_text(folder.configuration, dump_settings(settings))
-
-        trainers = {name: _trainer(name, settings, algorithms[name], world, folder, display) for name in names}
+        if settings.wandb is not None:
+            import_wandb()
+        folder.prepare(world.rows, keep=chosen.resume)
+        if settings.wandb is not None:
+            roster.wandb = worlds.enter_context(closing(WandbLog(settings, folder.root)))
+        roster.open()
         curricula = Curricula(settings.environment_parameters, {name: of.num_rows for name, of in world.rows.items()})
-        parts = (world, trainers, settings.evaluation, evaluate_on, curricula, folder, display)
+        parts = (world, roster, settings.evaluation, evaluate_on, curricula, folder, display)
         loop = AsyncLoop(*parts, settings=settings, document=document) if is_a3c(settings) else TrainingLoop(*parts)
-        _announce(settings, world, document, display)
-        if resumed is None:
-            loop.start(settings.env_settings.seed)
+        if chosen.resume:
+            _resume(loop, roster, changed)
         else:
-            exact = restore(loop, resumed, settings.env_settings.seed, folder)
-            what = "simulation included" if exact else "networks and optimiser; the episodes start anew"
-            lost = [f"{name}: {trainer.lost}" for name, trainer in trainers.items() if trainer.lost]
-            bits = "bit-exactly, " if exact and not changed and not lost else ""
-            display.note(f"resumed at step {loop.step:,}: {bits}{what}")
-            for line in (*lost, *(f"changed: {line}" for line in changed)):
-                display.note(f"  {line}")
+            loop.start(settings.env_settings.seed)
         for start in curricula.present():
             display.lesson(loop.step, str(start))
-        display.start({name: (trainers[name].step, settings.behaviors[name].max_steps) for name in names})
+        display.start({name: (of.step, of.settings.max_steps) for name, of in roster.trainers.items()})
         loop.run()
         display.stop()
         if loop.stop_requested:
             return Trained(folder, loop.step, {}, {})
-        for name, algorithm in algorithms.items():
+        for name, algorithm in roster.algorithms.items():
             algorithm.load_state_dict(load_checkpoint(best_checkpoint(folder, name))["algorithm"])
         finals = evaluate_on(settings.evaluation.final_episodes, settings.evaluation.final_seed) if evaluate_on else {}
-    return Trained(folder, loop.step, finals, _export(folder, settings, finals, recorders))
+    return Trained(folder, loop.step, finals, _export(roster, finals))
+
+
+class Roster:
+    """The behaviors that are trained.
+
+    Args:
+        settings: of the run.
+        document: the run's YAML, for messages.
+        world: the scene.
+        folder: where the run's files go.
+        display: what the user sees.
+        resumed: behavior -> state of its checkpoint; empty where the run begins.
+
+    Attributes:
+        settings: of the run, with those of behaviors that only default_settings speak of.
+        trainers: behavior -> what trains it, as soon as the run's folder is there.
+        policies: behavior -> its policy without exploration, which keeps what it has seen.
+        wandb: where logs go, too.
+    """
+
+    def __init__(
+        self,
+        settings: RunSettings,
+        document: Document,
+        world: World,
+        folder: RunFolder,
+        display: Display,
+        resumed: dict[str, dict[str, Any]],
+    ) -> None:
+        self.settings, self.document, self.world = settings, document, world
+        self.folder, self.display, self.resumed = folder, display, resumed
+        self.algorithms: dict[str, Algorithm] = {}
+        self.trainers: dict[str, BehaviorTrainer] = {}
+        self.policies: dict[str, Recorder] = {}
+        self.wandb: WandbLog | None = None
+        for name in world.rows:
+            self._make_learner(name)
+
+    def open(self) -> None:
+        """Write the settings into the run's folder, say what is trained, and make the trainers.
+
+        Everything that may be refused has been looked at before.
+        """
+        write_text(self.folder.configuration, dump_settings(self.settings))
+        for line in check_parameters(self.settings, self.document):
+            self.display.note(line)
+        if self.settings.checkpoint_settings.train_model:
+            self.display.note("train_model has no effect: training is what is done without inference")
+        for name in self.world.rows:
+            self._make_trainer(name)
+        for name in self.world.missing:
+            self.display.note(f"{name} has not appeared in the scene yet; it joins when it does")
+
+    def join(self, name: str) -> BehaviorTrainer:
+        """Make the trainer of a behavior that has appeared while others train.
+
+        Raises:
+            UserError: the behavior's settings do not fit it.
+        """
+        self._make_learner(name)
+        self.folder.behavior(name).mkdir(parents=True, exist_ok=True)
+        write_text(self.folder.configuration, dump_settings(self.settings))
+        trainer = self._make_trainer(name)
+        if name in self.resumed:
+            trainer.load_state_dict(self.resumed[name])
+            trainer.algorithm.abandon_episodes()
+        self.display.join(name, trainer.step, trainer.settings.max_steps)
+        return trainer
+
+    def _make_learner(self, name: str) -> None:
+        """Make a behavior's algorithm, with what it learns from beside the scene and what it begins with."""
+        self.settings = self.settings.with_behavior(name)
+        rows, behavior = self.world.rows[name], self.settings.behaviors[name]
+        algorithm = make_algorithm(rows, self.settings, name, self.document)
+        hindsight = make_hindsight(self.settings, name, self.world.scorers[name], self.document)
+        if hindsight is not None:
+            assert isinstance(algorithm, OffPolicy)
+            algorithm.use_hindsight(hindsight)
+        algorithm.show(load_shown(behavior, rows, name, self.document))
+        source = None if name in self.resumed else initial_checkpoint(self.settings, name, behavior)
+        if source is not None:
+            initialize(algorithm, source, name, behavior, self.document)
+        self.algorithms[name] = algorithm
+        self.policies[name] = Recorder(algorithm.policy())
+
+    def _make_trainer(self, name: str) -> BehaviorTrainer:
+        """Make what trains a behavior, and say what it is paid for and which settings have no effect."""
+        behavior, scorer = self.settings.behaviors[name], self.world.scorers[name]
+        for line in (*without_effect(behavior), *_goals_without_effect(self.world.rows[name], behavior)):
+            self.display.note(line)
+        self.display.reward_table(name, scorer.reward.describe(), scorer.reward.content_hash)
+        rows = self.world.rows[name].num_rows
+        trainer = BehaviorTrainer(name, behavior, self.algorithms[name], scorer, rows, self.folder, self.display)
+        if self.wandb is not None:
+            trainer.mirror = self.wandb.mirror(name)
+        self.trainers[name] = trainer
+        return trainer
 
 
 def make_algorithm(rows: AgentRows, settings: RunSettings, name: str, document: Document) -> Algorithm:
@@ -215,54 +304,26 @@ def _refuse_heads(behavior: BehaviorSettings, name: str, document: Document) -> 
         )
 
 
-def _trainer(
-    name: str, settings: RunSettings, algorithm: Algorithm, world: World, folder: RunFolder, display: Display
-) -> BehaviorTrainer:
-    rows = world.rows[name].num_rows
-    return BehaviorTrainer(name, settings.behaviors[name], algorithm, world.scorers[name], rows, folder, display)
-
-
-def _export(
-    folder: RunFolder, settings: RunSettings, finals: Mapping[str, Evaluation], recorders: Mapping[str, Recorder]
-) -> dict[str, Export]:
+def _export(roster: Roster, finals: Mapping[str, Evaluation]) -> dict[str, Export]:
     """Export all behaviors; what their policies have seen in the evaluation stays, for later exports, too."""
     exports = {}
-    for name, recorder in recorders.items():
-        recorded = recorder.seen
+    for name in roster.trainers:
+        recorded = roster.policies[name].seen
         if recorded is not None:
-            save_recorded(folder.behavior(name), recorded)
-        exports[name] = export_actor(folder, name, settings, finals.get(name), recorded)
+            save_recorded(roster.folder.behavior(name), recorded)
+        exports[name] = export_actor(roster.folder, name, roster.settings, finals.get(name), recorded)
     return exports
 
 
-def _initialize(algorithms: Mapping[str, Algorithm], settings: RunSettings, document: Document) -> None:
-    """Let behaviors that name an earlier run's networks start from them."""
-    for name, behavior in settings.behaviors.items():
-        if settings.checkpoint_settings.initialize_from or behavior.init_path:
-            source = initial_checkpoint(settings, name, behavior)
-            initialize(algorithms[name], source, name, behavior, document)
-
-
-def _use_hindsight(
-    algorithms: Mapping[str, Algorithm], settings: RunSettings, world: World, document: Document
-) -> None:
-    """Let learners from a buffer relabel what they sample, where their settings want it."""
-    for name, algorithm in algorithms.items():
-        hindsight = make_hindsight(settings, name, world.scorers[name], document)
-        if hindsight is not None:
-            assert isinstance(algorithm, OffPolicy)
-            algorithm.use_hindsight(hindsight)
-
-
-def _announce(settings: RunSettings, world: World, document: Document, display: Display) -> None:
-    """Say what is trained, and which settings have no effect."""
-    for line in check_parameters(settings, document):
-        display.note(line)
-    for name, behavior in settings.behaviors.items():
-        for line in (*without_effect(behavior), *_goals_without_effect(world.rows[name], behavior)):
-            display.note(line)
-        reward = world.scorers[name].reward
-        display.reward_table(name, reward.describe(), reward.content_hash)
+def _resume(loop: TrainingLoop, roster: Roster, changed: list[str]) -> None:
+    """Let the loop go on from the checkpoints, and say what could be taken over and what has changed."""
+    exact = restore(loop, roster.resumed, roster.settings.env_settings.seed, roster.folder)
+    what = "simulation included" if exact else "networks and optimiser; the episodes start anew"
+    lost = [f"{name}: {trainer.lost}" for name, trainer in roster.trainers.items() if trainer.lost]
+    bits = "bit-exactly, " if exact and not changed and not lost else ""
+    roster.display.note(f"resumed at step {loop.step:,}: {bits}{what}")
+    for line in (*lost, *(f"changed: {line}" for line in changed)):
+        roster.display.note(f"  {line}")
 
 
 def _goals_without_effect(rows: AgentRows, behavior: BehaviorSettings) -> list[str]:
@@ -278,14 +339,12 @@ def _goals_without_effect(rows: AgentRows, behavior: BehaviorSettings) -> list[s
     ]
 
 
-def _evaluator(
-    settings: RunSettings, document: Document, policies: Mapping[str, Policy], worlds: ExitStack
-) -> Evaluate | None:
+def _evaluator(settings: RunSettings, document: Document, roster: Roster, worlds: ExitStack) -> Evaluate | None:
     """Return what runs evaluation episodes, (episodes, seed) -> evaluations; None in the Editor."""
     if settings.env_settings.env_path is None:
         return None
-    world = worlds.enter_context(closing(make_world(settings, document, evaluation=True)))
-    return lambda episodes, seed: evaluate_world(world, policies, episodes, seed)
+    world = worlds.enter_context(closing(make_world(settings, document, evaluation=True, late=True)))
+    return lambda episodes, seed: evaluate_world(world, roster.policies, episodes, seed)
 
 
 def _device(settings: RunSettings, document: Document) -> torch.device:

@@ -1,34 +1,37 @@
 """A run's world: the scene that the YAML names, with every behavior's reward on top."""
 
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+import logging
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from mlagents_envs.base_env import BaseEnv
-from mlagents_envs.exception import UnityException
 
 from reward_shaping import ENV_REWARD_ONLY, Reward, RewardError, RewardScorer, RewardWrapper
 from trainers.curriculum import check_parameters, check_signals, first_values, last_values
-from trainers.errors import RunError, UserError
+from trainers.errors import RunError
 from trainers.hindsight import goal_of
 from trainers.masks import seen
-from trainers.observation import observation_of
+from trainers.observation import Observation, observation_of
 from trainers.settings import RunSettings
+from trainers.world_errors import environment_errors, reward_error
 from trainers.yaml_file import Document
-from unity_env.agent_rows import StepResult
-from unity_env.link.errors import LinkError, PortTakenError
+from unity_env.agent_rows import AgentRows, StepResult
 from unity_env.make import make_base_env
 from unity_env.scene import UnityScene
 from unity_env.settings import EnvSettings, Sampler
 from unity_env.sim.role import find_role
-from unity_env.spaces import SIGNALS_SENSOR, Layouts, SignalViews
-from unity_env.vector_env import APPEAR_STEPS, SILENT_STEPS, UnityVectorEnv, answers_to
+from unity_env.spaces import SIGNALS_SENSOR, LayoutError, Layouts, SignalViews
+from unity_env.vector_env import APPEAR_STEPS, SILENT_STEPS, UnityVectorEnv
 
 EVALUATION_ROWS = 50
 
+log = logging.getLogger(__name__)
+
 T = TypeVar("T")
+Start = tuple[Any, dict[str, Any]]  # observations and infos
+Score = Callable[[str, AgentRows], RewardScorer]
 
 
 class World:
@@ -37,48 +40,91 @@ class World:
     Its observations are rows of what networks read: the numbers of all sensors, signals where critics read them, masks
     where there are discrete actions.
     Infos also tell in which rows, (N,) bool, an observation is the `first` of its episode.
+    ML-Agents tells of a behavior when its first agent comes, which may be late: `newcomers` has those that have come.
 
     Args:
-        scene: stepped until all of the behaviors have appeared in it.
+        scene: stepped until all of the behaviors have appeared in it, or some have and the others are late.
         names: of the behaviors, with or without `?team=`.
-        with_signals: those of them whose critics read signals, too.
+        score: makes what scores a behavior, from its name and its agents.
+        with_signals: tells of a name whether its critics read signals, too.
+        open_to_all: behaviors that are not named belong to it, too, under their names without `?team=`.
+        late: behaviors may join while others have begun.
 
     Attributes:
         rows: behavior -> its agents.
         observations: behavior -> what makes up a row of what it sees.
-        scorers: behavior -> what scores it; to be filled by `make_world`.
+        scorers: behavior -> what scores it.
 
     Raises:
         ValueError: a behavior does not appear, or its name is not unique.
     """
 
-    def __init__(self, scene: UnityScene, names: Collection[str], with_signals: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        scene: UnityScene,
+        names: Collection[str],
+        score: Score,
+        with_signals: Callable[[str], bool],
+        *,
+        open_to_all: bool = False,
+        late: bool = False,
+    ) -> None:
         self.scene = scene
-        scene.reset()
-        self._full_name = {name: find_appearing(scene, name) for name in names}
-        self.rows = {name: scene.behaviors[full] for name, full in self._full_name.items()}
-        self.observations = {
-            name: observation_of(rows, with_signals=name in with_signals) for name, rows in self.rows.items()
-        }
+        self.rows: dict[str, AgentRows] = {}
+        self.observations: dict[str, Observation] = {}
         self.scorers: dict[str, RewardScorer] = {}
+        self._names, self._score, self._with_signals = tuple(names), score, with_signals
+        self._open = open_to_all
+        self._known: set[str] = set()
+        self._full_name: dict[str, str] = {}
+        self._doubles: list[str] = []
+        self._newcomers: dict[str, Start] = {}
+        scene.reset()
+        self._find_behaviors(APPEAR_STEPS if late else SILENT_STEPS)
+        if self._doubles:
+            raise ValueError(self._doubles[0])
+        if self.missing and not (late and self.rows):
+            known = ", ".join(scene.env.behavior_specs) or "none"
+            raise ValueError(f"behavior {self.missing[0]}: the environment has {known}")
+        if not self.rows:
+            raise ValueError(f"no behavior has appeared in {APPEAR_STEPS} steps of the scene")
 
-    def reset(self, seed: int | None = None) -> dict[str, tuple[Any, dict[str, Any]]]:
+    @property
+    def missing(self) -> list[str]:
+        """Behaviors that are named and have not appeared."""
+        return [name for name in self._names if name not in self.rows]
+
+    def newcomers(self) -> dict[str, Start]:
+        """Return the behaviors that have joined by a step since this was asked last, and what they begin with.
+
+        They take part from then on: `step` may have actions for them, and without has them stand still.
+        """
+        joined, self._newcomers = self._newcomers, {}
+        return joined
+
+    def reset(self, seed: int | None = None) -> dict[str, Start]:
         """Start new episodes everywhere; behavior -> (observations, infos)."""
-        starts = self._starts(self.scene.reset(seed=seed))
+        results = self.scene.reset(seed=seed)
+        self._admit()
+        self._newcomers.clear()
+        starts = self._starts(results)
         for name, (_, infos) in starts.items():
             self.scorers[name].begin(infos)
         return starts
 
     def step(self, actions: Mapping[str, Any]) -> dict[str, StepResult]:
-        """Advance once; behavior -> gymnasium's five values, with the behavior's own reward.
+        """Advance once; behavior with an action -> gymnasium's five values, with the behavior's own reward.
 
         Raises:
             RewardError: a reward term that is not a number.
             RunError: no agent of any behavior has reported for a long time.
         """
-        results = self._advance({self._full_name[name]: action for name, action in actions.items()})
+        named = {self._full_name[name]: action for name, action in actions.items()}
+        still = {full: rows.no_action() for full, rows in self.scene.behaviors.items() if full not in named}
+        results = self._advance(named | still)
         scored = {}
-        for name, (obs, env_rew, terminated, truncated, infos) in results.items():
+        for name in actions:
+            obs, env_rew, terminated, truncated, infos = results[name]
             rew = self.scorers[name].score(actions[name], env_rew, terminated, truncated, infos)
             infos["first"] = terminated | truncated
             scored[name] = (self._seen(name, obs, infos), rew, terminated, truncated, infos)
@@ -111,11 +157,41 @@ class World:
         """State of the scene, without the scorers'; None where it cannot tell."""
         return self.scene.state_dict()
 
-    def load_state_dict(self, state: dict[str, Any]) -> dict[str, tuple[Any, dict[str, Any]]]:
+    def load_state_dict(self, state: dict[str, Any]) -> dict[str, Start]:
         """Continue where `state_dict` was taken; behavior -> that moment's observations and infos."""
         return self._starts(self.scene.load_state_dict(state))
 
-    def _starts(self, starts: Mapping[str, tuple[Any, dict[str, Any]]]) -> dict[str, tuple[Any, dict[str, Any]]]:
+    def _find_behaviors(self, patience: int) -> None:
+        """Step the scene, without actions, until all that are named have appeared, or patience is at its end."""
+        for _ in range(patience):
+            self._admit()
+            if self.rows and not self.missing:
+                return
+            self.scene.step({full: rows.no_action() for full, rows in self.scene.behaviors.items()})
+
+    def _admit(self) -> list[str]:
+        """Take in the behaviors that have appeared and belong here; returns their names."""
+        joined = []
+        for full in [full for full in self.scene.behaviors if full not in self._known]:
+            self._known.add(full)
+            name = self._name_of(full)
+            if name in self.rows:
+                self._doubles.append(f"behavior {name}: name one of {self._full_name[name]}, {full}")
+            elif name is not None:
+                self._full_name[name], self.rows[name] = full, self.scene.behaviors[full]
+                self.observations[name] = observation_of(self.rows[name], with_signals=self._with_signals(name))
+                self.scorers[name] = self._score(name, self.rows[name])
+                joined.append(name)
+        return joined
+
+    def _name_of(self, full: str) -> str | None:
+        """Return what a behavior is called here; None where it does not belong here."""
+        if full in self._names:
+            return full
+        plain = full.partition("?")[0]
+        return plain if self._open or plain in self._names else None
+
+    def _starts(self, starts: Mapping[str, Start]) -> dict[str, Start]:
         named = self._by_name(starts)
         for name, (_, infos) in named.items():
             infos["first"] = np.ones(self.rows[name].num_rows, dtype=bool)
@@ -135,30 +211,38 @@ class World:
     def _advance(self, actions: Mapping[str, Any]) -> dict[str, StepResult]:
         """Step the scene until an agent reports."""
         for _ in range(SILENT_STEPS):
-            results = self._by_name(self.scene.step(actions))
+            try:
+                told = self.scene.step(actions)
+            except LayoutError as error:
+                raise RunError(str(error)) from None
+            if len(told) > len(actions):
+                self._welcome(told)
+                actions = {full: actions.get(full, rows.no_action()) for full, rows in self.scene.behaviors.items()}
+            results = self._by_name(told)
             if any((infos["valid"] | infos["requesting"]).any() for *_, infos in results.values()):
                 return results
         raise RunError(f"no agent of {', '.join(self.rows)} has reported for {SILENT_STEPS:,} steps of the scene")
 
-
-def find_appearing(scene: UnityScene, name: str) -> str:
-    """Return a behavior's full name, stepping the scene until it appears.
-
-    Raises:
-        ValueError: it does not appear within 100 steps, or the name is not unique.
-    """
-    for _ in range(APPEAR_STEPS):
-        found = [full for full in scene.behaviors if answers_to(full, name)]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            raise ValueError(f"behavior {name}: name one of {', '.join(found)}")
-        scene.step({full: rows.no_action() for full, rows in scene.behaviors.items()})
-    raise ValueError(f"behavior {name}: the environment has {', '.join(scene.env.behavior_specs) or 'none'}")
+    def _welcome(self, told: Mapping[str, StepResult]) -> None:
+        """Let the behaviors that have appeared in a step begin."""
+        refused = len(self._doubles)
+        joined = self._admit()
+        for double in self._doubles[refused:]:
+            log.warning("%s; the one that came later stands still", double)
+        for name in joined:
+            obs, _, _, _, infos = told[self._full_name[name]]
+            infos["first"] = np.ones(self.rows[name].num_rows, dtype=bool)
+            self._newcomers[name] = self._seen(name, obs, infos), infos
+            self.scorers[name].begin(infos)
 
 
 def make_world(
-    settings: RunSettings, document: Document, *, evaluation: bool = False, rows: int | None = None
+    settings: RunSettings,
+    document: Document,
+    *,
+    evaluation: bool = False,
+    rows: int | None = None,
+    late: bool = False,
 ) -> World:
     """Make the scene with the reward of every behavior in the settings.
 
@@ -170,13 +254,15 @@ def make_world(
         document: the run's YAML, for messages.
         evaluation: make the one for evaluation episodes: a batch of its own, or a player beside the others.
         rows: number of rows of `sim:`; None takes the settings' number, or as many as suit evaluation.
+        late: go on without the behaviors of a player that have not appeared yet; they join later.
 
     Raises:
         UserError: the environment or a reward does not fit, with the line of the YAML.
         UnityException: a player did not start or connect.
     """
     names = tuple(settings.behaviors)
-    env = _make_base_env(settings, document, names[0], evaluation=evaluation, rows=rows)
+    first = next(iter(names), "")
+    env = _make_base_env(settings, document, first, evaluation=evaluation, rows=rows)
     try:
         described = _layouts_of(env)
         plain = {name: name.partition("?")[0] for name in names}
@@ -184,22 +270,23 @@ def make_world(
             of: _described_layouts(settings.env_settings, name, document) or described.get(of, {})
             for name, of in plain.items()
         }
+
+        def score(name: str, agents: AgentRows) -> RewardScorer:
+            having = settings.with_behavior(name)
+            of = layouts.get(plain.get(name, name), {})
+            reward, strength = _reward(having, name, agents.signals, of, document, evaluation)
+            goal = goal_of(having, name, reward, document)
+            return RewardScorer(reward, agents.num_rows, strength, goal.signals if goal else ())
+
         signals = {of: settings.behaviors[name].signals for name, of in plain.items()}
-        with _environment_errors(names[0], document):
-            world = World(UnityScene(env, layouts, None, signals, names), names, reading_signals(settings))
-        for name, agents in world.rows.items():
-            reward, strength = _reward(settings, name, agents.signals, layouts[plain[name]], document, evaluation)
-            goal = goal_of(settings, name, reward, document)
-            world.scorers[name] = RewardScorer(reward, agents.num_rows, strength, goal.signals if goal else ())
-        return world
+        everyone = settings.default_settings is not None
+        with environment_errors(first, document):
+            scene = UnityScene(env, layouts, None, signals, None if everyone else names)
+            late = late and not described
+            return World(scene, names, score, settings.reads_signals, open_to_all=everyone, late=late)
     except BaseException:
         env.close()
         raise
-
-
-def reading_signals(settings: RunSettings) -> set[str]:
-    """Return the behaviors whose critics read signals."""
-    return {name for name, behavior in settings.behaviors.items() if behavior.critic_observations is not None}
 
 
 def make_env(settings: RunSettings, name: str, document: Document, *, rows: int | None = None) -> RewardWrapper:
@@ -218,7 +305,7 @@ def make_env(settings: RunSettings, name: str, document: Document, *, rows: int 
     base = _make_base_env(settings, document, name, rows=rows)
     try:
         layouts = _described_layouts(settings.env_settings, name, document) or _layouts_of(base).get(name, {})
-        with _environment_errors(name, document):
+        with environment_errors(name, document):
             env = UnityVectorEnv(base, name, layouts, None, settings.behaviors[name].signals)
         return RewardWrapper(env, *_reward(settings, name, env.agents.signals, layouts, document))
     except BaseException:
@@ -234,7 +321,7 @@ def _make_base_env(
     values = last_values if evaluation else first_values
     if evaluation and world.sim_task and rows is None:
         rows = EVALUATION_ROWS
-    with _environment_errors(name, document):
+    with environment_errors(name, document):
         return make_base_env(
             world.model_copy(update={"num_envs": 1}) if evaluation else world,
             engine=settings.engine_settings,
@@ -267,7 +354,7 @@ def _reward(
             observed=seen | set(behavior.signals),
         )
     except RewardError as error:
-        raise _reward_error(settings, error, document, name) from None
+        raise reward_error(settings, error, document, name) from None
     return reward, behavior.reward_signals.extrinsic.strength
 
 
@@ -275,55 +362,6 @@ def _control_period_s(world: EnvSettings, name: str) -> float | None:
     """Return the time between two decisions of a described task; None where nothing is said."""
     task = world.sim_task or world.task
     return None if task is None else find_role(task, name).control.period_s
-
-
-@contextmanager
-def _environment_errors(name: str, document: Document) -> Iterator[None]:
-    """Give what is wrong with an environment the line of the setting that it is about."""
-    try:
-        yield
-    except ValueError as error:
-        raise document.error(_culprit(name, str(error)), str(error)) from None
-    except UnityException as error:
-        if isinstance(error, LinkError) and not isinstance(error, PortTakenError):
-            raise
-        raise document.error(("env_settings", "env_path"), f"{error} (sim:<task> is the embedded simulation)") from None
-
-
-@contextmanager
-def run_errors(settings: RunSettings, document: Document) -> Iterator[None]:
-    """Turn what can fail below the trainers into a failed run, a reward with the line of its term."""
-    try:
-        yield
-    except RewardError as error:
-        raise RunError(str(_reward_error(settings, error, document))) from None
-    except UnityException as error:
-        raise RunError(str(error)) from None
-
-
-def _reward_error(settings: RunSettings, error: RewardError, document: Document, name: str | None = None) -> UserError:
-    """Return the error with its line in the YAML: of the behavior whose reward has the term."""
-    if name is None:
-        term = error.path[1] if len(error.path) > 1 else None
-        shaped = {key: of.reward_shaping for key, of in settings.behaviors.items() if of.reward_shaping}
-        name = next(
-            (key for key, reward in shaped.items() if term in {**reward.terms, **reward.costs}),
-            next(iter(settings.behaviors)),
-        )
-    return document.error(("behaviors", name, "reward_shaping", *error.path), str(error))
-
-
-def _culprit(name: str, message: str) -> tuple[str, ...]:
-    """Return the path of the setting that an environment's complaint is about."""
-    kind, _, rest = message.partition(" ")
-    if kind == "behavior":
-        return ("behaviors", rest.partition(":")[0])
-    if kind == "signal":
-        return ("behaviors", name)
-    if message.startswith("environment parameter "):
-        return ("environment_parameters", rest.split()[1].rstrip(":"))
-    keys = {"side channel ": "side_channels", "num_envs ": "num_envs"}
-    return ("env_settings", next((key for start, key in keys.items() if message.startswith(start)), "env_path"))
 
 
 def _layouts_of(env: BaseEnv) -> Mapping[str, Layouts]:

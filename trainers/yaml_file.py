@@ -137,13 +137,13 @@ def validate(model: type[Model], data: Any, document: Document, at: Key = ()) ->
     except ValidationError as error:
         first = error.errors()[0]
         path = at + _yaml_path(first["loc"], data, missing=first["type"] == "missing")
-        raise document.error(path, _message(first, path, model)) from None
+        raise document.error(path, _message(first, path, model, data)) from None
 
 
-def _message(error: ErrorDetails, path: Key, model: type[BaseModel]) -> str:
+def _message(error: ErrorDetails, path: Key, model: type[BaseModel], data: Any) -> str:
     kind = error["type"]
     if kind == "extra_forbidden":
-        return "unknown key" + _hint(str(path[-1]), model, error["loc"][:-1])
+        return "unknown key" + _hint(str(path[-1]), model, error["loc"][:-1], data)
     if kind == "union_tag_invalid":
         key, wrong, known = (error["ctx"][part] for part in ("discriminator", "tag", "expected_tags"))
         return f"unknown {key.strip(chr(39))} {wrong}, known are {known}"
@@ -198,14 +198,27 @@ def _yaml_path(loc: tuple[str | int, ...], data: Any, *, missing: bool) -> Key:
     return tuple(path)
 
 
-def _hint(wrong: str, model: type[BaseModel], parents: tuple[str | int, ...]) -> str:
+def _hint(wrong: str, model: type[BaseModel], parents: tuple[str | int, ...], data: Any) -> str:
+    """Say which key may have been meant: of the settings that another key has chosen, before those of the others."""
     models: list[Any] = [model]
+    chosen: list[Any] = []
     for key in parents:
+        chosen = [of for inner in models for of in _chosen(inner, str(key), data)]
         fields = [inner.model_fields[str(key)].annotation for inner in models if str(key) in inner.model_fields]
-        models = [inner for annotation in fields for inner in _models_inside(annotation)] or models
+        models = chosen or [inner for annotation in fields for inner in _models_inside(annotation)] or models
+        data = data[key] if isinstance(data, dict) and key in data else None
     known = list(dict.fromkeys(name for inner in models for name in inner.model_fields))
     close = difflib.get_close_matches(wrong, known, n=1)
     return f", did you mean {close[0]}?" if close else f"; known are {', '.join(known)}" if known else ""
+
+
+def _chosen(model: type[BaseModel], key: str, data: Any) -> list[Any]:
+    """Return the settings that a model's `chosen_by` has for a key: (field that chooses, default, value -> them)."""
+    if key not in (table := getattr(model, "chosen_by", {})):
+        return []
+    field, default, kinds = table[key]
+    kind = data.get(field) if isinstance(data, dict) else None
+    return [kinds[kind or default]] if (kind or default) in kinds else []
 
 
 def _models_inside(annotation: Any) -> list[type[BaseModel]]:

@@ -238,6 +238,8 @@ def _actions(path: Path, spec: ActionSpec, actions: Sequence[Any]) -> ActionTupl
         result.continuous[:] = [list(row) for row in continuous]
     if spec.discrete_size:
         result.discrete[:] = [list(row) for row in discrete]
+        if ((result.discrete < 0) | (result.discrete >= np.array(spec.discrete_branches))).any():
+            raise DemonstrationError(f"{path}: damaged: a choice that none of {describe_actions(spec)} has")
     if not np.isfinite(result.continuous).all():
         raise DemonstrationError(f"{path}: damaged: an action that is not a number")
     return result

@@ -48,7 +48,7 @@ class Players(PlayerPool):
                 worker,
                 settings.base_port,
                 (seed + index) % (MAX_SEED + 1),
-                engine.no_graphics,
+                engine.no_graphics or (engine.no_graphics_monitor and worker > 0),
                 settings.timeout_wait,
                 settings.env_args,
                 channels.all(),

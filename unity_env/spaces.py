@@ -13,6 +13,10 @@ from unity_env.settings import SignalSlice
 SIGNALS_SENSOR = "signals"
 
 
+class LayoutError(ValueError):
+    """An environment's sensors are not what a layout or a signal says of them."""
+
+
 @dataclass(frozen=True)
 class Component:
     """A named run of numbers in a sensor's vector or an action.
@@ -76,7 +80,7 @@ def signal_views(spec: BehaviorSpec, layouts: Layouts, named: Mapping[str, Signa
     """Return signal name -> (index of its sensor, where in it): the `signals` sensor's components, and `named` ones.
 
     Raises:
-        ValueError: a layout or slice that does not fit the sensors.
+        LayoutError: a layout or slice that does not fit the sensors.
     """
     sensors = {sensor.name: (index, tuple(sensor.shape)) for index, sensor in enumerate(spec.observation_specs)}
     views: SignalViews = {}
@@ -84,14 +88,16 @@ def signal_views(spec: BehaviorSpec, layouts: Layouts, named: Mapping[str, Signa
     if layout is not None and SIGNALS_SENSOR in sensors:
         index, shape = sensors[SIGNALS_SENSOR]
         if shape != (layout.size,):
-            raise ValueError(f"sensor signals: its components have {layout.size} values, the environment sends {shape}")
+            raise LayoutError(
+                f"sensor signals: its components have {layout.size} values, the environment sends {shape}"
+            )
         views = {name: (index, where) for name, where in layout.slices.items()}
     for name, part in named.items():
         if part.sensor not in sensors:
-            raise ValueError(f"signal {name}: no sensor {part.sensor}, the environment has {', '.join(sensors)}")
+            raise LayoutError(f"signal {name}: no sensor {part.sensor}, the environment has {', '.join(sensors)}")
         index, shape = sensors[part.sensor]
         if len(shape) != 1 or part.start + part.size > shape[0]:
-            raise ValueError(
+            raise LayoutError(
                 f"signal {name}: {part.start} + {part.size} values, sensor {part.sensor} has shape {shape}"
             )
         views[name] = (index, slice(part.start, part.start + part.size))
@@ -110,7 +116,7 @@ def _box(sensor: ObservationSpec, layout: SensorLayout | None) -> spaces.Box:
     if layout is None:
         return spaces.Box(-np.inf, np.inf, sensor.shape, np.float32)
     if (layout.size,) != tuple(sensor.shape):
-        raise ValueError(
+        raise LayoutError(
             f"sensor {sensor.name}: its components have {layout.size} values, the environment sends {sensor.shape}"
         )
     return spaces.Box(*layout.bounds(), dtype=np.float32)

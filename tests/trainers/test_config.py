@@ -14,7 +14,8 @@ from tests.helpers import BEHAVIOR, NAME, TINY, changed, write_config
 from trainers.config import CONFIGS_DIR, dump_settings, find_config, load_settings
 from trainers.errors import UserError
 from trainers.hyperparameters import PpoHyperparameters
-from trainers.settings import BehaviorSettings, RunSettings, without_effect
+from trainers.idle_settings import without_effect
+from trainers.settings import BehaviorSettings, RunSettings
 from trainers.yaml_file import parse_value, parse_yaml
 from unity_env.settings import UniformSampler
 

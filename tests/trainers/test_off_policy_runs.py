@@ -153,7 +153,7 @@ behaviors:
 def test_ml_agents_own_sac_file_is_read_and_its_defaults_are_ml_agents(tmp_path: Path) -> None:
     from trainers.config import load_settings
     from trainers.hyperparameters import SacHyperparameters
-    from trainers.settings import without_effect
+    from trainers.idle_settings import without_effect
 
     (tmp_path / "ball.yaml").write_text(ML_AGENTS_SAC)
     ball = load_settings(tmp_path / "ball.yaml")[0].behaviors["3DBall"]

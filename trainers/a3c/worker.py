@@ -16,7 +16,8 @@ from trainers.algorithms.algorithm import Step
 from trainers.errors import RunError, UserError
 from trainers.metrics import EpisodeLog
 from trainers.settings import RunSettings
-from trainers.world import World, make_world, run_errors
+from trainers.world import World, make_world
+from trainers.world_errors import run_errors
 from trainers.yaml_file import Document
 from unity_env.settings import MAX_SEED
 

@@ -117,8 +117,11 @@ class ActorCritic(Algorithm):
             self.memory.advance(*(torch.from_numpy(flag).to(self.device) for flag in (valid, done)))
 
     def observe(self, step: Step) -> None:
-        """Store the transition."""
+        """Store the transition; where no row's has ended, nothing but what is seen next."""
         rollout, t = self.rollout, self.rollout.length
+        if not step.valid.any():
+            rollout.obs[t] = torch.from_numpy(step.next_obs)
+            return
         rollout.rew[t] = torch.from_numpy(step.rew[:, None] if step.head_rew is None else step.head_rew)
         rollout.terminated[t] = torch.from_numpy(step.terminated)
         rollout.truncated[t] = torch.from_numpy(step.truncated)

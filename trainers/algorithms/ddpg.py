@@ -71,8 +71,8 @@ class Ddpg(OffPolicy):
         target = self.target(batch, next_act)
         value = self.critic(batch.obs, batch.act)
         loss = (target - value).square().mean(dim=1).sum()
-        descend(self.critic_optimizer, loss)
-        return {"losses/value_loss": loss, "value/q_mean": value.mean()}
+        grad_norm = descend(self.critic_optimizer, loss)
+        return {"losses/value_loss": loss, "value/q_mean": value.mean(), "value/grad_norm": grad_norm}
 
     @torch.no_grad()
     def target(self, batch: Batch, next_act: Tensor) -> Tensor:
@@ -87,10 +87,10 @@ class Ddpg(OffPolicy):
         loss = -self.critic(batch.obs, act)[0].mean()
         if self.hyper.action_penalty > 0.0:
             loss = loss + self.hyper.action_penalty * act.square().mean()
-        descend(self.actor_optimizer, loss)
+        grad_norm = descend(self.actor_optimizer, loss)
         soft_update(self.target_critic.parameters(), self.critic.parameters(), self.common.tau)
         soft_update(self.target_actor.parameters(), self.actor.parameters(), self.common.tau)
-        return {"losses/policy_loss": loss}
+        return {"losses/policy_loss": loss, "policy/grad_norm": grad_norm}
 
     def abandon_episodes(self) -> None:
         """Let episodes under way end with what is stored of them, and the noise with them."""

@@ -221,9 +221,10 @@ class OffPolicy(Algorithm):
             yield Batch(obs, act, rew[:, 0], next_obs, terminated[:, 0])
 
 
-def descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
-    """Take one step down the loss's gradient; of other parameters that it depends on, none is computed."""
+def descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> Tensor:
+    """Take one step down the loss's gradient, of no other parameters than the optimiser's; returns its norm, ()."""
     optimizer.zero_grad()
     wanted = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     torch.autograd.backward(loss, inputs=wanted)
     optimizer.step()
+    return nn.utils.get_total_norm([parameter.grad for parameter in wanted if parameter.grad is not None])

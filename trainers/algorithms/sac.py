@@ -66,11 +66,11 @@ class Sac(OffPolicy):
         target = self.target(batch, alpha, *self.sample(batch.next_obs))
         value = self.critic(batch.obs, batch.act)
         value_loss = (target - value).square().mean(dim=1).sum()  # eq. 5, of both critics
-        descend(self.critic_optimizer, value_loss)
+        value_norm = descend(self.critic_optimizer, value_loss)
 
         act, logp = self.sample(batch.obs)
         policy_loss = (alpha * logp - self.critic(batch.obs, act).amin(dim=0)).mean()  # eq. 9
-        descend(self.actor_optimizer, policy_loss)
+        policy_norm = descend(self.actor_optimizer, policy_loss)
 
         temperature_loss = -(self.temperature() * (logp.detach() + self.target_entropy)).mean()  # eq. 18
         descend(self.temperature_optimizer, temperature_loss)
@@ -79,6 +79,8 @@ class Sac(OffPolicy):
             "losses/value_loss": value_loss,
             "losses/policy_loss": policy_loss,
             "value/q_mean": value.mean(),
+            "value/grad_norm": value_norm,
+            "policy/grad_norm": policy_norm,
             "policy/entropy": -logp.mean(),
             "policy/entropy_coef": alpha,
         }

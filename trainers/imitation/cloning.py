@@ -1,13 +1,13 @@
 """Behavioral cloning beside reinforcement learning: ML-Agents' `behavioral_cloning`.
 
-After every update of the trainer, the policy's mean is drawn to what was shown (Pomerleau 1991, Efficient Training of
-Artificial Neural Networks for Autonomous Navigation):
+After every update of the trainer, the policy is drawn to what was shown (Pomerleau 1991, Efficient Training of
+Artificial Neural Networks for Autonomous Navigation), its mean by least squares, its choices by cross-entropy:
 
-    minimise mean |mu(s) - a|^2 over the demonstrations' (s, a), both as the robot gets them
+    minimise mean |mu(s) - a|^2 - mean log pi(c|s) over the demonstrations' (s, a, c), a as the robot gets it
 
-with a learning rate of strength times the trainer's, which falls linearly to 0 within `steps`. The standard deviation
-is left to the trainer. ML-Agents compares samples, before they are scaled to the robot's range: it copies a third of
-the action.
+All choices count as allowed, as in ML-Agents: what was chosen was. The learning rate is strength times the trainer's
+and falls linearly to 0 within `steps`. The standard deviation is left to the trainer. ML-Agents compares samples,
+before they are scaled to the robot's range: it copies a third of the action.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainers.actors import ACTION_LIMIT, Actor
+from trainers.actors import ACTION_LIMIT, StochasticActor
+from trainers.choices import log_prob_of
 from trainers.descent import mean_metrics, minibatches, set_rate
 from trainers.hyperparameters import PpoHyperparameters
 from trainers.imitation.demonstrations import Shown
@@ -27,13 +28,15 @@ class Cloning:
     """Fits an actor to demonstrations; without settings, nothing happens.
 
     Args:
-        actor: what learns: a Gaussian policy.
+        actor: what learns.
         settings: null where nothing is to be imitated.
         hyper: the trainer's, whose learning rate, batch size and number of passes count where none are given.
         seed: of the order of minibatches.
     """
 
-    def __init__(self, actor: Actor, settings: CloningSettings | None, hyper: PpoHyperparameters, seed: int) -> None:
+    def __init__(
+        self, actor: StochasticActor, settings: CloningSettings | None, hyper: PpoHyperparameters, seed: int
+    ) -> None:
         self.actor, self.settings = actor, settings or CloningSettings(demo_path="", strength=0.0)
         self.learning_rate = self.settings.strength * hyper.learning_rate
         self.batch_size = self.settings.batch_size or hyper.batch_size
@@ -62,9 +65,16 @@ class Cloning:
         return means | {"policy/cloning_learning_rate": lr}
 
     def loss(self, shown: Shown) -> Tensor:
-        """Return mean |mu(s) - a|^2, (), of actions as the robot gets them."""
-        mean: Tensor = self.actor(shown.obs)
-        return (mean / ACTION_LIMIT - shown.act).square().mean()
+        """Return the sum of what the numbers and the choices come to, each a mean over its components, ()."""
+        shape = self.actor.shape
+        allowed = shown.obs.new_ones(len(shown.obs), shape.choices)
+        mean, log_probs = self.actor.parts(torch.cat((shown.obs, allowed), dim=-1))
+        loss = shown.obs.new_zeros(())
+        if shape.continuous:
+            loss = loss + (mean / ACTION_LIMIT - shown.act[:, : shape.continuous]).square().mean()
+        if log_probs:
+            loss = loss - log_prob_of(log_probs, shown.act[:, shape.continuous :]).mean() / len(log_probs)
+        return loss
 
     def state_dict(self) -> dict[str, Any]:
         """Optimiser and random state."""

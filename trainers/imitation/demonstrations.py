@@ -25,7 +25,7 @@ class Shown(NamedTuple):
 
     Attributes:
         obs: what was seen, (M, D).
-        act: what was done, (M, A), in [-1, 1].
+        act: what was done, (M, A): numbers in [-1, 1], then the index of each branch's choice.
     """
 
     obs: Tensor
@@ -66,7 +66,7 @@ def _fitting(demos: Demonstrations, rows: AgentRows) -> Shown:
     """Return what the behavior can learn from.
 
     Raises:
-        DemonstrationError: it sees or decides something else, or decides on choices.
+        DemonstrationError: it sees or decides something else.
     """
     recorded, wanted = demos.spec, rows.spec
     seen, sees = (
@@ -80,13 +80,11 @@ def _fitting(demos: Demonstrations, rows: AgentRows) -> Shown:
         raise DemonstrationError(
             f"{demos.source}: shows {describe_actions(done)}, {rows.name} has {describe_actions(does)}"
         )
-    if does.discrete_size:
-        raise DemonstrationError(
-            f"{demos.source}: only continuous actions are imitated, {rows.name} has {describe_actions(does)}"
-        )
     seen_obs = {name: demos.obs[index] for name, index in observed_sensors(recorded).items()}
     sensors = dict(zip((sensor.name for sensor in observation_of(rows).sensors), seen_obs.values(), strict=True))
-    return Shown(torch.from_numpy(observation_of(rows).rows(sensors, {})), torch.from_numpy(demos.action.continuous))
+    numbers, choices = (torch.from_numpy(part) for part in (demos.action.continuous, demos.action.discrete))
+    obs = torch.from_numpy(observation_of(rows).rows(sensors, {}))
+    return Shown(obs, torch.cat((numbers, choices.float()), dim=-1))
 
 
 def _sizes(shapes: list[tuple[int, ...]]) -> str:

@@ -63,7 +63,7 @@ class Gail(nn.Module):
         self.generator = torch.Generator().manual_seed(seed)
 
     def show(self, shown: Shown, device: torch.device) -> None:
-        """Take over the demonstrations."""
+        """Take over the demonstrations, with choices one-hot."""
         self.shown = Shown(*(part.to(device) for part in shown))
         self.normalizer.update(self.shown.obs)
 

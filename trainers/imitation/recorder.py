@@ -1,6 +1,6 @@
 """Writes .demo files: what policies do in whole episodes, for this project and for ML-Agents."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,7 +10,8 @@ from mlagents_envs.base_env import ActionTuple, BehaviorSpec
 
 from trainers.errors import UserError
 from trainers.files import write_atomically
-from trainers.record import RecordedScene, opened, play_episodes
+from trainers.imitation.keyboard import Driver, ReadKeys, drive_episodes, driven_role
+from trainers.record import FELLOWS, RecordedScene, opened, play_episodes
 from unity_env.agent_rows import StepResult
 from unity_env.demonstration import Moment, encode_demonstrations
 from unity_env.spaces import action_tuple
@@ -62,20 +63,60 @@ def record_demonstrations(
         RunError: the environment failed.
         OSError: the file cannot be written.
     """
-    if policy == "keyboard":
-        raise UserError(
-            "--policy keyboard: not supported; a person records in Unity, with its Demonstration Recorder: "
-            "such .demo files are read"
-        )
     with opened(target, policy, episodes, seed, behavior, results_dir) as scene:
-        spec = scene.agents.spec
-        if any(len(sensor.shape) != 1 for sensor in spec.observation_specs):
-            raise UserError(f"{target}: {scene.name} sees more than vectors; Unity's Demonstration Recorder records it")
+        _check_vectors(scene, target)
         shown = play_episodes(scene, episodes, seed, _looker(scene))
+    return _write(path, scene, shown)
+
+
+def record_person(
+    target: str,
+    path: Path,
+    episodes: int,
+    seed: int,
+    behavior: str | None,
+    results_dir: Path | None,
+    read: ReadKeys,
+    stage: Callable[[RecordedScene, Driver], Callable[[bool], None]],
+) -> Written:
+    """Record whole episodes of one behavior that a person drives; its fellows are driven by their controllers.
+
+    Args:
+        target: a task, a config or a run, whose environment it is.
+        path: the .demo file to write.
+        episodes: how many at most.
+        seed: of the first one.
+        behavior: which one; may be left out where there is one.
+        results_dir: where runs are looked for.
+        read: returns the keys pressed since it was called last.
+        stage: makes what is called after every step, see `drive_episodes`.
+
+    Raises:
+        UserError: there is no such target or behavior, its environment is not embedded, or no episode was driven to
+            its end.
+        RunError: the environment failed.
+        OSError: the file cannot be written.
+    """
+    with opened(target, FELLOWS, 1, seed, behavior, results_dir) as scene:
+        _check_vectors(scene, target)
+        driver = Driver(driven_role(scene), read)
+        shown = drive_episodes(scene, driver, episodes, seed, _looker(scene), stage(scene, driver))
+    if not shown:
+        raise UserError(f"{path}: not written: no episode was driven to its end")
+    return _write(path, scene, shown)
+
+
+def _check_vectors(scene: RecordedScene, target: str) -> None:
+    if any(len(sensor.shape) != 1 for sensor in scene.agents.spec.observation_specs):
+        raise UserError(f"{target}: {scene.name} sees more than vectors; Unity's Demonstration Recorder records it")
+
+
+def _write(path: Path, scene: RecordedScene, shown: Sequence[Sequence[_Decision]]) -> Written:
+    spec = scene.agents.spec
     content = encode_demonstrations(scene.name, spec, [_moments(episode, spec) for episode in shown])
     write_atomically(path, lambda temporary: temporary.write_bytes(content))
     solved = [episode[-1].solved for episode in shown]
-    return Written(scene.name, len(shown), sum(map(len, shown)), None if None in solved else sum(solved))
+    return Written(scene.name, len(shown), sum(map(len, shown)), None if None in solved else sum(map(bool, solved)))
 
 
 def _looker(scene: RecordedScene) -> Any:

@@ -136,7 +136,8 @@ class IntrinsicRewards:
         """Take over the demonstrations, demo_path -> what is there."""
         for signal in self.signals.values():
             if isinstance(signal.settings, GailSettings) and isinstance(signal.model, Gail):
-                signal.model.show(shown[signal.settings.demo_path], self._device)
+                obs, act = shown[signal.settings.demo_path]
+                signal.model.show(Shown(obs, self._shape.one_hot(act)), self._device)
 
     def pay(self, rollout: Rollout, batch_size: int, num_epoch: int) -> dict[str, float]:
         """Put the rewards of a full rollout into their heads, times their strength; then learn from it.

@@ -40,7 +40,7 @@ def play(
     Raises:
         UserError: the address cannot be listened on.
     """
-    _check_free(host, port)
+    check_free(host, port)
     with redirect_stdout(StringIO()):  # viser's own banner
         server = viser.ViserServer(host, port, label="robotrl play", verbose=False)
     try:
@@ -79,7 +79,7 @@ def _run(session: Session, viewer: Viewer, panel: Panel, seconds: float | None) 
         time.sleep(max(0.0, min(due if not session.paused else drawn + FRAME_S, drawn + FRAME_S) - time.monotonic()))
 
 
-def _check_free(host: str, port: int) -> None:
+def check_free(host: str, port: int) -> None:
     """Refuse a port that is taken: viser would silently take the next one."""
     try:
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:

@@ -1,6 +1,7 @@
 """Behavioral cloning: what it fits, how its learning rate falls, when it leaves the policy alone."""
 
 import copy
+import math
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from tests.helpers import difference
 from trainers.actors import ActionShape, GaussianActor
+from trainers.choices import make_stochastic_actor
 from trainers.hyperparameters import PpoHyperparameters
 from trainers.imitation.cloning import Cloning
 from trainers.imitation.demonstrations import Shown
@@ -102,3 +104,31 @@ def test_a_restored_cloning_makes_the_same_next_update() -> None:
     assert cloning.update(50) == fresh.update(50)
     assert difference(cloning.actor.state_dict(), fresh.actor.state_dict()) == ""
     assert difference(cloning.state_dict(), fresh.state_dict()) == ""
+
+
+def test_choices_are_learned_by_cross_entropy_beside_numbers() -> None:
+    shape = ActionShape(1, (2, 3))
+    state = torch.randn(512, 2, generator=torch.Generator().manual_seed(0))
+    numbers, first = (state @ GAINS.T).clamp(-1.0, 1.0), (state[:, :1] > 0).float()
+    second = (state[:, 1:] > -0.5).float() + (state[:, 1:] > 0.5).float()
+    shown = Shown(state, torch.cat((numbers, first, second), dim=-1))
+    torch.manual_seed(0)
+    actor = make_stochastic_actor(2, shape, NetworkSettings(hidden_units=32))
+    cloning = Cloning(actor, CloningSettings(demo_path="a.demo"), HYPER, seed=0)
+    cloning.show({"a.demo": shown}, torch.device("cpu"))
+    for step in range(12):
+        cloning.update(step)
+    act = actor.action(torch.cat((state, torch.ones(512, 5)), dim=-1))
+    assert (act[:, :1] - numbers).abs().mean() < 0.06
+    assert (act[:, 1:] == shown.act[:, 1:]).float().mean() > 0.95
+
+
+def test_the_loss_of_choices_is_the_mean_of_minus_log_pi_over_branches() -> None:
+    shape = ActionShape(0, (2, 4))
+    actor = make_stochastic_actor(3, shape, NetworkSettings(hidden_units=4))
+    for layer in actor.children():
+        for parameter in layer.parameters():
+            torch.nn.init.zeros_(parameter)  # all choices are as likely
+    cloning = Cloning(actor, CloningSettings(demo_path="a.demo"), HYPER, seed=0)
+    loss = cloning.loss(Shown(torch.zeros(5, 3), torch.zeros(5, 2)))
+    assert float(loss) == pytest.approx((math.log(2) + math.log(4)) / 2)

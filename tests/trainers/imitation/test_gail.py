@@ -13,7 +13,8 @@ from trainers.actors import ActionShape
 from trainers.heads import heads_of
 from trainers.imitation.demonstrations import Shown
 from trainers.imitation.gail import BETA_STEP, CODE_NATS, Gail
-from trainers.intrinsic import IntrinsicReward, Transitions
+from trainers.intrinsic import IntrinsicReward, IntrinsicRewards, Transitions
+from trainers.rollout import Rollout
 from trainers.settings import BehaviorSettings
 
 CPU = torch.device("cpu")
@@ -145,3 +146,22 @@ def test_its_return_ends_with_the_episode_and_may_be_undiscounted() -> None:
     assert [head.label for head in heads] == ["extrinsic", "intrinsic/rnd", "intrinsic/gail"]
     assert [head.episodic for head in heads] == [True, False, True]
     assert (heads[2].gamma, heads[2].scale) == (1.0, 0.5)
+
+
+def test_choices_are_told_apart_by_their_one_hot_actions() -> None:
+    behavior = BehaviorSettings.model_validate(
+        {"reward_signals": {"gail": {"demo_path": "a.demo", "use_actions": True, "learning_rate": 1e-2}}}
+    )
+    shape = ActionShape(0, (3,))
+    torch.manual_seed(0)
+    rewards = IntrinsicRewards(heads_of(behavior), behavior, 2, shape, 4, 0, CPU)
+    seen = torch.randn(256, 2, generator=torch.Generator().manual_seed(1))
+    rewards.show({"a.demo": Shown(seen, torch.full((256, 1), 2.0))})
+    rollout = Rollout(32, 4, 2 + 3, 1, len(heads_of(behavior)))
+    rollout.length, rollout.valid[:] = 32, True
+    rollout.obs[..., :2] = torch.randn(33, 4, 2, generator=torch.Generator().manual_seed(2))
+    rollout.act[:16], rollout.act[16:] = 2.0, 0.0  # the shown choice first, then another
+    for _ in range(20):
+        rewards.pay(rollout, 64, 2)
+    paid = rollout.rew.sum(dim=-1)
+    assert paid[:16].mean() > 2.0 * paid[16:].mean()

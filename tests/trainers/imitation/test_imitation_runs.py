@@ -23,6 +23,7 @@ from tests.trainers.intrinsic.test_payment import SMALL, assert_same_policy
 from tests.trainers.test_bad_input import line_of
 from tests.unity_env.test_demonstration import HYBRID, moments
 from trainers.algorithms import ALGORITHMS
+from trainers.checkpoint import load_checkpoint
 from unity_env.demonstration import encode_demonstrations, read_demonstrations
 
 STEPS = f"{BEHAVIOR}.max_steps"
@@ -76,7 +77,6 @@ def test_other_robots_can_be_recorded(tmp_path: Path, target: str, more: list[st
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["arm_reach", "-o", "a.demo", "--policy", "keyboard"], "--policy keyboard: not supported; a person records"),
         (["arm_reach", "-o", "nowhere/a.demo"], "no folder nowhere"),
         (["arm_rech", "-o", "a.demo"], "arm_rech: not a run"),
         (["playroom", "-o", "a.demo"], "--behavior: is missing"),
@@ -128,6 +128,38 @@ def test_an_imitating_training_resumes_to_the_bit_and_is_evaluated_without_its_d
     mine.unlink()
     assert cli("record", "arm_reach", "--policy", "whole", "-o", "theirs.demo", "--episodes", 1).code == 0
     assert_refused(cli("train", "--resume", "--run-id", "whole", "--set", f"{STEPS}=2048"), r"demo_path: .*mine\.demo")
+
+
+def test_choices_are_recorded_and_imitated_and_resume_to_the_bit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "mobile.demo"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("trainers.world.EVALUATION_ROWS", 2)
+    recorded = cli("record", "mobile_goal_discrete", "-o", path, "--episodes", 2)
+    assert recorded.code == 0, recorded.err
+    assert set(np.unique(read_demonstrations(path).action.discrete)) <= set(range(9))
+    gail = {"demo_path": str(path), "use_actions": True, **SMALL}
+    behavior = {
+        "hyperparameters": {"batch_size": 32, "buffer_size": 128, "learning_rate_schedule": "constant"},
+        "network_settings": {"hidden_units": 16, "num_layers": 1},
+        "behavioral_cloning": {"demo_path": str(path)},
+        "reward_signals": {"extrinsic": {}, "gail": gail},
+    }
+    changes = {
+        "env_settings.env_path": "sim:mobile_goal_discrete",
+        "behaviors": {"MobileRobot": behavior | {"max_steps": 256, "summary_freq": 128}},
+    }
+    whole = train_tiny(tmp_path, "whole", changes)
+    train_tiny(tmp_path, "halves", changes, "--set", "behaviors.MobileRobot.max_steps=128")
+    resumed = cli("train", "--resume", "--run-id", "halves", "--set", "behaviors.MobileRobot.max_steps=256")
+    assert "bit-exactly" in resumed.out, resumed
+    one, other = (
+        load_checkpoint(tmp_path / "results" / run / "MobileRobot" / "checkpoint.pt") for run in ("whole", "halves")
+    )
+    assert difference(one["algorithm"], other["algorithm"]) == ""
+    losses = [line["losses/cloning"] for line in lines_of(whole / "MobileRobot") if "losses/cloning" in line]
+    assert losses[-1] < losses[0] < 2.5
 
 
 def test_demonstrations_that_do_not_fit_are_refused_with_both_sizes(tmp_path: Path, demo: Path) -> None:
