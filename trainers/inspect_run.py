@@ -82,9 +82,10 @@ def _recorded(folder: RunFolder, settings: RunSettings, document: Document) -> d
     with run_errors(settings, document), closing(make_world(settings, document, evaluation=True)) as world:
         recorders = {name: Recorder(of) for name, of in best_policies(folder, settings, document, world).items()}
         evaluate_world(world, recorders, EVALUATION_ROWS, settings.evaluation.seed)
-    for name, recorder in recorders.items():
-        save_recorded(folder.behavior(name), recorder.seen)
-    return {name: recorder.seen for name, recorder in recorders.items()}
+    found = {name: recorder.seen for name, recorder in recorders.items() if recorder.seen is not None}
+    for name, seen in found.items():
+        save_recorded(folder.behavior(name), seen)
+    return found
 
 
 def _best_state(folder: RunFolder, settings: RunSettings, document: Document, name: str) -> dict[str, Any]:

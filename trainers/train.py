@@ -308,7 +308,7 @@ def _export(roster: Roster, finals: Mapping[str, Evaluation]) -> dict[str, Expor
     """Export all behaviors; what their policies have seen in the evaluation stays, for later exports, too."""
     exports = {}
     for name in roster.trainers:
-        recorded = roster.policies[name].seen if name in finals else None
+        recorded = roster.policies[name].seen
         if recorded is not None:
             save_recorded(roster.folder.behavior(name), recorded)
         exports[name] = export_actor(roster.folder, name, roster.settings, finals.get(name), recorded)

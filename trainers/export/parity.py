@@ -38,13 +38,15 @@ def onnx_runtime(path: Path) -> Runtime:
 
 
 def torch_export_runtime(path: Path, actor: Actor) -> Runtime:
-    """Run a file of torch.export."""
+    """Run a file of torch.export, sample by sample."""
     module = torch.export.load(path).module()
 
     def run(samples: Samples) -> Mapping[str, Array]:
+        inputs = zip(*(torch.split(torch.from_numpy(samples[name]), 1) for name in inputs_of(actor)), strict=True)
         with torch.no_grad():
-            outputs = module(*(torch.from_numpy(samples[name]) for name in inputs_of(actor)))
-        return {name: out.numpy() for name, out in zip(robot_outputs(actor), outputs, strict=True)}
+            rows = [module(*row) for row in inputs]
+        outputs = (torch.cat(of).numpy() for of in zip(*rows, strict=True))
+        return dict(zip(robot_outputs(actor), outputs, strict=True))
 
     return run
 

@@ -37,9 +37,9 @@ class Recorder:
         return self._policy(obs, infos)
 
     @property
-    def seen(self) -> Array:
-        """The rows, (S, D + G + M)."""
-        return np.concatenate(self._batches)[-SAMPLES:]
+    def seen(self) -> Array | None:
+        """The rows, (S, D + G + M); None where it has not acted."""
+        return np.concatenate(self._batches)[-SAMPLES:] if self._batches else None
 
 
 def save_recorded(folder: Path, seen: Array) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.export import Dim, ExportedProgram
+from torch.export import ExportedProgram
 
 from trainers.actors import Actor
 from trainers.export.robot_onnx import ROBOT_OUTPUTS
@@ -33,12 +33,11 @@ def robot_outputs(actor: Actor) -> list[str]:
 
 
 def write_torch_export(actor: Actor, path: Path) -> None:
-    """Write a program whose batch axis is dynamic."""
-    examples = tuple(torch.ones(2, *shape) for shape in inputs_of(actor).values())
-    batched = ({0: Dim("batch", min=1)},) * len(examples)
+    """Write a program for a batch of one, which is what a robot has."""
+    examples = tuple(torch.ones(1, *shape) for shape in inputs_of(actor).values())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an LSTM's own bookkeeping looks to torch like state that is lost
-        program = torch.export.export(RobotActor(actor).eval(), examples, dynamic_shapes=(batched,))
+        program = torch.export.export(RobotActor(actor).eval(), examples)
     _drop_unused(program)
     torch.export.save(program, path)
 
