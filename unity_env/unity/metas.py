@@ -10,7 +10,6 @@ _IMPORTERS = {
     ".cs": "MonoImporter:\n  externalObjects: {}\n  serializedVersion: 2\n  defaultReferences: []\n"
     "  executionOrder: 0\n  icon: {instanceID: 0}\n",
     ".asmdef": "AssemblyDefinitionImporter:\n  externalObjects: {}\n",
-    ".json": "TextScriptImporter:\n  externalObjects: {}\n",
 }
 _FOLDER = "folderAsset: yes\nDefaultImporter:\n  externalObjects: {}\n"
 _OTHER = "DefaultImporter:\n  externalObjects: {}\n"

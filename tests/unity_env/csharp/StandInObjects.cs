@@ -203,6 +203,8 @@ namespace UnityEngine
     public static class Engine
     {
         static readonly List<Component> s_Awake = new List<Component>();
+        static readonly Dictionary<Type, int> s_Orders = new Dictionary<Type, int>();
+        static readonly Dictionary<(Type, string), MethodInfo> s_Methods = new Dictionary<(Type, string), MethodInfo>();
 
         /// Load a scene: its objects are active from the start, and wake in the order of execution.
         public static void Load(params GameObject[] roots)
@@ -233,13 +235,10 @@ namespace UnityEngine
         /// One frame: Start of what is new, then FixedUpdate.
         public static void FixedFrame()
         {
-            foreach (var component in s_Awake.OrderBy(Order).ToArray())
+            foreach (var component in s_Awake.Where(component => !component.HasStarted).OrderBy(Order).ToArray())
             {
-                if (!component.HasStarted)
-                {
-                    component.HasStarted = true;
-                    Message(component, "Start");
-                }
+                component.HasStarted = true;
+                Message(component, "Start");
             }
             foreach (var component in s_Awake.OrderBy(Order).ToArray())
             {
@@ -249,7 +248,15 @@ namespace UnityEngine
 
         public static IEnumerable<T> All<T>() => s_Awake.OfType<T>();
 
-        static int Order(Component component) => component.GetType().GetCustomAttribute<DefaultExecutionOrder>()?.Value ?? 0;
+        static int Order(Component component)
+        {
+            var type = component.GetType();
+            if (!s_Orders.TryGetValue(type, out var order))
+            {
+                s_Orders[type] = order = type.GetCustomAttribute<DefaultExecutionOrder>()?.Value ?? 0;
+            }
+            return order;
+        }
 
         internal static void Wake(Component component)
         {
@@ -277,19 +284,22 @@ namespace UnityEngine
             }
         }
 
-        // Unity calls these methods by name, private or not, the most derived one only.
         static void Message(Component receiver, string name)
         {
-            const BindingFlags own = BindingFlags.Instance | BindingFlags.NonPublic | BindingFlags.Public | BindingFlags.DeclaredOnly;
-            for (var type = receiver.GetType(); type != null && type != typeof(Component); type = type.BaseType)
+            var key = (receiver.GetType(), name);
+            if (!s_Methods.TryGetValue(key, out var method))
             {
-                var method = type.GetMethod(name, own, null, Type.EmptyTypes, null);
-                if (method != null)
-                {
-                    method.Invoke(receiver, null);
-                    return;
-                }
+                s_Methods[key] = method = Find(receiver.GetType(), name);
             }
+            method?.Invoke(receiver, null);
+        }
+
+        // Unity calls these methods by name, private or not, the most derived one only.
+        static MethodInfo Find(Type type, string name)
+        {
+            const BindingFlags own = BindingFlags.Instance | BindingFlags.NonPublic | BindingFlags.Public | BindingFlags.DeclaredOnly;
+            var found = type.GetMethod(name, own, null, Type.EmptyTypes, null);
+            return found != null || type.BaseType == null ? found : Find(type.BaseType, name);
         }
     }
 

@@ -152,7 +152,11 @@ namespace UnityEngine
         public PhysicsMaterialCombine frictionCombine { get; set; }
     }
 
-    public struct ContactPoint { public Vector3 normal { get; } }
+    public struct ContactPoint
+    {
+        public Vector3 normal { get; }
+        public Collider thisCollider { get; }
+    }
 
     public class Collision
     {

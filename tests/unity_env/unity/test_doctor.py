@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers import assert_refused, cli
+from unity_env.sim.role import roles_of
 from unity_env.unity import PROJECT
 from unity_env.unity.editor import hub_folder, installed_editors
 from unity_env.unity.project import editor_version
@@ -130,7 +131,8 @@ def test_a_build_is_verified(hub: Path, project: Path, tmp_path: Path, monkeypat
     made = f'#!/bin/sh\\nexec {sys.executable} {tmp_path}/player.py "$@"\\n'
     locate(hub, (WANTED, install(tmp_path / "editor", f"printf '{made}' > {player}; chmod +x {player}")))
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
-    monkeypatch.setattr("unity_env.sim.role.all_roles", lambda: {"arm_reach": ()})
+    known = {"arm_reach": roles_of("arm_reach")}
+    monkeypatch.setattr("unity_env.sim.role.all_roles", lambda: known)
     outcome = cli("unity", "doctor", project, "--hub", hub, "--build")
     assert outcome.code == 0, outcome.out + outcome.err
     assert outcome.out.splitlines()[-1] == "no differences"

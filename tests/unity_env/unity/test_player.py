@@ -4,13 +4,12 @@ Their scenes are built by the project's builder, copied as a scene file would ke
 What is not Unity's: the engine below (see tests/unity_env/csharp/editor.py), so nothing collides and nothing falls.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from mlagents_envs.base_env import ActionTuple
+from mlagents_envs.base_env import ActionTuple, DecisionSteps, TerminalSteps
 
 from tests.helpers import cli
 from tests.unity_env.csharp.build import write_build
@@ -18,8 +17,10 @@ from tests.unity_env.csharp.session import missing
 from unity_env.link.channels import PlayerChannels, collect_stats
 from unity_env.link.environment import UnityPlayer
 from unity_env.settings import EngineSettings
+from unity_env.sim.baselines import arm
 from unity_env.sim.baselines.measure import as_action, read_components
-from unity_env.sim.role import all_roles, find_role, roles_of
+from unity_env.sim.env import SimEnv
+from unity_env.sim.role import Role, all_roles, environment_parameters, find_role, roles_of
 from unity_env.sim.transplant import DERIVED, sense_again
 
 Array = np.ndarray
@@ -38,10 +39,9 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Session:
     """A running player of one task."""
 
-    def __init__(self, build: Path, task: str, log_folder: Path, **parameters: float) -> None:
-        self.task, self.channels = task, PlayerChannels()
+    def __init__(self, build: Path, task: str, log_folder: Path) -> None:
+        self.task, self.channels, self._log = task, PlayerChannels(), log_folder / "Player-0.out"
         self.channels.configure(EngineSettings())
-        self.channels.send_parameters(parameters, 0, known={})
         self.env = UnityPlayer(
             str(build),
             seed=4,
@@ -51,11 +51,17 @@ class Session:
             side_channels=self.channels.all(),
             log_folder=str(log_folder),
         )
-        self.env.reset()
 
     @property
-    def roles(self) -> dict[str, Any]:
+    def roles(self) -> dict[str, Role]:
         return {f"{role.behavior}?team=0": role for role in roles_of(self.task)}
+
+    def begin(self, **parameters: float) -> None:
+        """Begin new episodes, with these environment parameters and the others' defaults."""
+        defaults = {name: entry.default for name, entry in environment_parameters(roles_of(self.task)).items()}
+        self.channels.send_parameters(defaults | parameters, 0, known={})
+        self.env.reset()
+        collect_stats([self.channels])
 
     def known(self, name: str) -> dict[str, Array]:
         return read_components(self.roles[name], self.env.get_steps(name)[0])
@@ -68,34 +74,48 @@ class Session:
             self.env.set_actions(name, as_action(role, command))
         self.env.step()
 
+    def quit(self) -> str:
+        """End the player; return what it printed."""
+        self.env.close()
+        return self._log.read_text(encoding="utf-8")
+
+
+Play = Callable[[str], Session]
+
+
+@pytest.fixture(scope="module")
+def play(build: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Play]:
+    """Return a task's player, one for all tests."""
+    started: dict[str, Session] = {}
+
+    def of(task: str) -> Session:
+        if task not in started:
+            started[task] = Session(build, task, tmp_path_factory.mktemp(task))
+        return started[task]
+
+    yield of
+    for session in started.values():
+        printed = session.quit()
+        assert "[error]" not in printed, printed
+        assert "[log] quit" in printed
+
 
 @pytest.fixture
-def play(build: Path, tmp_path: Path) -> Iterator[Any]:
-    """Start a session; it ends with the test."""
-    started: list[Session] = []
-
-    def start(task: str, **parameters: float) -> Session:
-        started.append(Session(build, task, tmp_path, **parameters))
-        return started[-1]
-
-    yield start
-    for session in started:
-        session.env.close()
-    printed = "".join(path.read_text(encoding="utf-8") for path in tmp_path.glob("Player-0.out"))
-    assert "[error]" not in printed, printed
-    assert "[log] quit" in printed
+def reaching(play: Play) -> Session:
+    """The player of arm_reach, whose episodes have just begun."""
+    session = play("arm_reach")
+    session.begin()
+    return session
 
 
 @pytest.mark.parametrize("task", sorted(all_roles()))
-def test_observations_are_the_embedded_simulations_for_the_same_state(play: Any, task: str) -> None:
-    session, rng = (
-        play(task, **({"obstacle_count": 0.0} if task.startswith("mobile_goal") else {})),
-        np.random.default_rng(1),
-    )
+def test_observations_are_the_embedded_simulations_for_the_same_state(play: Play, task: str) -> None:
+    session, rng = play(task), np.random.default_rng(1)
+    session.begin(**({"obstacle_count": 0.0} if task.startswith("mobile_goal") else {}))
     for _ in range(12):
         known = {role.behavior: session.known(name) for name, role in session.roles.items()}
         for behavior, components in sense_again(task, known).items():
-            assert set(components) == set(DERIVED[task][behavior])
+            assert set(components) == set(DERIVED[task][behavior]) & set(known[behavior])
             role = find_role(task, behavior)
             sent = session.env.get_steps(f"{behavior}?team=0")[0].obs[0]
             again = np.concatenate(
@@ -115,8 +135,8 @@ def test_tasks_verify_finds_no_difference_in_the_projects_player(build: Path) ->
     assert "  ok    RobotArm control period" in outcome.out
 
 
-def test_every_joint_moves_by_its_own_action_only(play: Any) -> None:
-    session = play("arm_reach")
+def test_every_joint_moves_by_its_own_action_only(reaching: Session) -> None:
+    session = reaching
     for joint in range(6):
         before = session.known("RobotArm?team=0")["joint_pos"]
         action = np.zeros((AREAS, 6), np.float32)
@@ -130,11 +150,17 @@ def test_every_joint_moves_by_its_own_action_only(play: Any) -> None:
         assert (np.abs(np.delete(moved, joint, axis=1)) < 0.03).all()
 
 
-def test_a_time_limit_interrupts_and_the_next_episode_rides_in_the_same_message(play: Any) -> None:
-    session, name = play("arm_reach"), "RobotArm?team=0"
+def by_agent(records: DecisionSteps | TerminalSteps) -> Array:
+    """Return what agents observe, in the order of their ids."""
+    observed: Array = records.obs[0][np.argsort(records.agent_id)]
+    return observed
+
+
+def test_a_time_limit_interrupts_and_the_next_episode_rides_in_the_same_message(reaching: Session) -> None:
+    session, name = reaching, "RobotArm?team=0"
     steps = 0
     while not len(session.env.get_steps(name)[1]):
-        last = session.known(name)
+        last = by_agent(session.env.get_steps(name)[0])
         session.act()
         steps += 1
     decisions, terminals = session.env.get_steps(name)
@@ -143,16 +169,14 @@ def test_a_time_limit_interrupts_and_the_next_episode_rides_in_the_same_message(
     assert terminals.interrupted.all()
     assert not terminals.reward.any()
     assert sorted(terminals.agent_id) == sorted(decisions.agent_id)
-    np.testing.assert_allclose(terminals.obs[0][:, :6], last["joint_pos"], atol=1e-3)
-    assert np.abs(session.known(name)["joint_pos"] - last["joint_pos"]).max() > 0.01
+    np.testing.assert_allclose(by_agent(terminals)[:, :6], last[:, :6], atol=1e-3)
+    assert np.abs(by_agent(decisions) - last)[:, :6].max() > 0.01
     assert collect_stats([session.channels])["RobotArm/Success"] == 0.0
 
 
-def test_the_tip_that_is_held_at_its_goal_ends_the_episode_with_success(play: Any) -> None:
-    from unity_env.sim.baselines import arm
-    from unity_env.sim.env import SimEnv
-
-    session, name = play("arm_reach", goal_distance=0.4), "RobotArm?team=0"
+def test_the_tip_that_is_held_at_its_goal_ends_the_episode_with_success(reaching: Session) -> None:
+    session, name = reaching, "RobotArm?team=0"
+    session.begin(goal_distance=0.4)
     reach = arm.reach(SimEnv("arm_reach", AREAS, threads=1))["RobotArm"]
     for _ in range(99):
         session.env.set_actions(name, ActionTuple(reach(session.known(name)).astype(np.float32)))
@@ -168,8 +192,9 @@ def test_the_tip_that_is_held_at_its_goal_ends_the_episode_with_success(play: An
     assert collect_stats([session.channels])["RobotArm/Success"] == 1.0
 
 
-def test_a_reset_begins_anew_at_rest_without_any_command(play: Any) -> None:
+def test_a_reset_begins_anew_at_rest_without_any_command(play: Play) -> None:
     session, name = play("mobile_goal_discrete"), "MobileRobot?team=0"
+    session.begin()
     for _ in range(5):
         session.act(np.random.default_rng(0))
     session.env.reset()
@@ -179,18 +204,22 @@ def test_a_reset_begins_anew_at_rest_without_any_command(play: Any) -> None:
     assert not known["yaw_velocity"].any()
 
 
-def test_areas_differ_and_a_seed_repeats_them(play: Any, build: Path, tmp_path: Path) -> None:
-    first = play("arm_reach").known("RobotArm?team=0")
-    again = Session(build, "arm_reach", tmp_path / "again")
-    try:
-        np.testing.assert_array_equal(again.known("RobotArm?team=0")["goal_pos"], first["goal_pos"])
-    finally:
-        again.env.close()
-    assert np.abs(first["goal_pos"][0] - first["goal_pos"][1]).max() > 0.01
+def test_areas_differ_and_a_seed_repeats_them(build: Path, tmp_path: Path) -> None:
+    goals = []
+    for number in range(2):
+        session = Session(build, "arm_reach", tmp_path / str(number))
+        try:
+            session.env.reset()
+            goals.append(session.known("RobotArm?team=0")["goal_pos"])
+        finally:
+            session.env.close()
+    np.testing.assert_array_equal(*goals)
+    assert np.abs(goals[0][0] - goals[0][1]).max() > 0.01
 
 
-def test_parameters_reach_the_scene(play: Any) -> None:
-    session, name = play("arm_reach", goal_distance=0.1, sensor_noise=3.0, action_latency=2.0), "RobotArm?team=0"
+def test_parameters_reach_the_scene(reaching: Session) -> None:
+    session, name = reaching, "RobotArm?team=0"
+    session.begin(goal_distance=0.1, sensor_noise=3.0, action_latency=2.0)
     role = find_role("arm_reach", "RobotArm")
     noisy, exact = session.env.get_steps(name)[0].obs
     where = [role.layouts[sensor].slices["tool_pos"] for sensor in ("observation", "signals")]

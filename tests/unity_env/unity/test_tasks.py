@@ -133,19 +133,12 @@ def record(task_name: str, rows: int, steps: int) -> Recording:
     )  # fmt: skip
 
 
-LEAST_ENDS = {
-    "arm_reach": 60,
-    "arm_pick_place": 15,
-    "playroom": 5,
-    "mobile_goal": 40,
-    "mobile_goal_discrete": 40,
-    "mobile_follow": 4,
-}
+LEAST_ENDS = {"arm_reach": 20, "arm_pick_place": 6, "playroom": 2, "mobile_goal": 15, "mobile_follow": 3}
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", sorted(LEAST_ENDS))
 def test_rules_judge_recorded_episodes_as_python_does(logic: Logic, task: str) -> None:
-    roles, rows, steps = roles_of(task), 20, 620
+    roles, rows, steps = roles_of(task), 8, 520
     recording = record(task, rows, steps)
     twins = logic.array("Role", [csharp_role(logic, role) for role in roles])
     width = sum(recording.expected[role.behavior].shape[2] for role in roles)

@@ -2,10 +2,13 @@ using UnityEngine;
 
 namespace RobotRL
 {
-    /// <summary>Tells whether a body has touched anything but the ground since it was last asked.</summary>
+    /// <summary>Tells whether the hull of a body has touched anything since it was last asked.</summary>
     public class Bumper : MonoBehaviour
     {
+        [SerializeField] Collider m_Hull;
         bool m_Touched;
+
+        public void Configure(Collider hull) => m_Hull = hull;
 
         /// <summary>Return whether something was touched, and forget it.</summary>
         public bool Take()
@@ -17,7 +20,12 @@ namespace RobotRL
 
         void OnCollisionEnter(Collision collision) => OnCollisionStay(collision);
 
-        void OnCollisionStay(Collision collision) =>
-            m_Touched |= collision.collider.gameObject.layer != Layers.Ground;
+        void OnCollisionStay(Collision collision)
+        {
+            for (var i = 0; i < collision.contactCount; i++)
+            {
+                m_Touched |= collision.GetContact(i).thisCollider == m_Hull; // not the tray, on which things may lie
+            }
+        }
     }
 }

@@ -19,7 +19,7 @@ namespace RobotRL.Building
         public MobileBody Build(Transform parent)
         {
             var root = Parts.Empty("MobileRobot", parent);
-            AddHull(root.transform);
+            var hull = AddHull(root.transform);
             AddTray(root.transform);
             var caster = new Vec3(m_Robot.CasterAt[0], m_Robot.CasterAt[1], m_Robot.CasterRadius);
             m_Parts.Ball("dark", root.transform, caster, m_Robot.CasterRadius);
@@ -27,11 +27,13 @@ namespace RobotRL.Building
             var chassis = Parts.Body(root, m_Robot.MassKg, m_Robot.Com, m_Robot.Inertia);
             var wheels = new[] { AddWheel(root.transform, "left_wheel", 1), AddWheel(root.transform, "right_wheel", -1) };
             var body = root.AddComponent<MobileBody>();
-            body.Configure(chassis, wheels, root.AddComponent<Bumper>());
+            var bumper = root.AddComponent<Bumper>();
+            bumper.Configure(hull);
+            body.Configure(chassis, wheels, bumper);
             return body;
         }
 
-        void AddHull(Transform root)
+        Collider AddHull(Transform root)
         {
             var (low, high) = (m_Robot.Bottom, m_Robot.Top);
             var hull = m_Parts.Cylinder("body", root, new Vec3(0, 0, 0.5 * (low + high)), m_Robot.Radius, high - low, Layers.Robot);
@@ -40,6 +42,7 @@ namespace RobotRL.Building
             m_Parts.Cylinder("dark", root, lidar, 1.002 * m_Robot.Radius, 0.03, null);
             var front = new Vec3(m_Robot.Radius, 0, 0.5 * (low + high));
             m_Parts.Box("accent", root, front, new Vec3(0.012, 0.1, 0.04), null);
+            return hull.GetComponent<Collider>();
         }
 
         void AddTray(Transform root)
