@@ -31,7 +31,7 @@ _STAND_INS = {
     _GRPC: ("StandInGrpc.cs",),
 }
 _SCENE = "Assembly-CSharp"  # Unity's name for a project's scripts
-_CONNECT_S, _ANSWER_S = 30.0, 60.0
+_CONNECT_S, _ANSWER_S = 30.0, 300.0
 
 
 def build(folder: Path) -> None:

@@ -213,7 +213,7 @@ def test_areas_differ_and_a_seed_repeats_them(build: Path, tmp_path: Path) -> No
             goals.append(session.known("RobotArm?team=0")["goal_pos"])
         finally:
             session.env.close()
-    np.testing.assert_array_equal(*goals)
+    np.testing.assert_array_equal(goals[0], goals[1])
     assert np.abs(goals[0][0] - goals[0][1]).max() > 0.01
 
 
