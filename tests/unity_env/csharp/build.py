@@ -22,4 +22,23 @@ def write_build(folder: Path) -> Path:
     return script
 
 
+def play_alone(folder: Path, task: str, frames: int, *keys: int) -> dict[str, list[str]]:
+    """Play a compiled project without a trainer; return what it tells: word -> words after it.
+
+    Args:
+        folder: of `write_build`.
+        task: whose scene.
+        frames: physics steps.
+        keys: of the keyboard, pressed all the time, by Unity's numbers.
+    """
+    arguments = ["--task", task, "--frames", str(frames), "--keys", ",".join(map(str, keys))]
+    command = [sys.executable, "-m", _EDITOR, "alone", str(folder), *arguments]
+    played = subprocess.run(
+        command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=120, check=False
+    )
+    assert played.returncode == 0, played.stdout + played.stderr
+    lines = [line.split() for line in played.stdout.splitlines() if line.strip()]
+    return {line[0]: line[1:] for line in lines}
+
+
 _KEPT = ("UNITY_MANAGED", "ROSLYN_DIR", "PYTHONPATH", "DOTNET_ROOT")

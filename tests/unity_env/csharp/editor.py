@@ -4,10 +4,11 @@ python -m tests.unity_env.csharp.editor build FOLDER             compile Scene.c
 python -m tests.unity_env.csharp.editor build-project FOLDER     compile the Unity project likewise
 python -m tests.unity_env.csharp.editor play FOLDER PORT         connect Scene.cs, run until Python makes it quit
 python -m tests.unity_env.csharp.editor player FOLDER --mlagents-port PORT [--task TASK] ...    the project, as a build
+python -m tests.unity_env.csharp.editor alone FOLDER --task TASK --frames N --keys K,K ...      without a trainer
 
 Needs ROSLYN_DIR and UNITY_MANAGED: the folder `Managed` of a Unity 6 player that contains ML-Agents 4.0.0. Its
-assemblies run as they are, but for three, which need native code: UnityEngine.CoreModule (StandInEngine.cs,
-StandInObjects.cs, StandInMath.cs), UnityEngine.PhysicsModule (StandInPhysics.cs) and Grpc.Core (StandInGrpc.cs).
+assemblies run as they are, but for four, which need native code: of UnityEngine the CoreModule (StandInEngine.cs and
+its likes), the PhysicsModule (StandInPhysics.cs) and the InputLegacyModule (StandInInput.cs); and Grpc.Core.
 """
 
 import os
@@ -24,10 +25,12 @@ from unity_env.unity import PROJECT
 from unity_env.unity.describe import STREAMING_ASSETS
 
 _HERE = Path(__file__).parent
-_CORE, _PHYSICS, _GRPC = "UnityEngine.CoreModule", "UnityEngine.PhysicsModule", "Grpc.Core"
+_CORE, _PHYSICS, _INPUT = (f"UnityEngine.{name}Module" for name in ("Core", "Physics", "InputLegacy"))
+_GRPC = "Grpc.Core"
 _STAND_INS = {
-    _CORE: ("StandInEngine.cs", "StandInObjects.cs", "StandInMath.cs"),
+    _CORE: ("StandInEngine.cs", "StandInObjects.cs", "StandInCopies.cs", "StandInMath.cs"),
     _PHYSICS: ("StandInPhysics.cs",),
+    _INPUT: ("StandInInput.cs",),
     _GRPC: ("StandInGrpc.cs",),
 }
 _SCENE = "Assembly-CSharp"  # Unity's name for a project's scripts
@@ -51,7 +54,7 @@ def build_project(folder: Path) -> None:
 def _build_stand_ins(folder: Path) -> None:
     managed = Path(os.environ["UNITY_MANAGED"])
     for name, sources in _STAND_INS.items():
-        references = [*unity_base(), folder / f"{_CORE}.dll"] if name == _PHYSICS else unity_base()
+        references = [*unity_base(), folder / f"{_CORE}.dll"] if name in (_PHYSICS, _INPUT) else unity_base()
         _compile(folder, name, [_HERE / source for source in sources], references, public_key(managed / f"{name}.dll"))
 
 
@@ -65,12 +68,7 @@ def player(folder: Path, arguments: Sequence[str]) -> None:
     play(folder, port, "ProjectScene", arguments)
 
 
-def play(
-    folder: Path,
-    port: int,
-    scene: str = "Scene",
-    arguments: Sequence[str] = (),
-) -> None:
+def play(folder: Path, port: int, scene: str = "Scene", arguments: Sequence[str] = ()) -> None:
     """Run a scene against whoever listens on `port`.
 
     Args:
@@ -79,6 +77,38 @@ def play(
         scene: the class whose Play runs it.
         arguments: command line that it sees, beside the port.
     """
+    import System
+
+    _prepare(folder, ["--mlagents-port", str(port), *arguments])
+    with grpc.insecure_channel(f"127.0.0.1:{port}", [("grpc.initial_reconnect_backoff_ms", 20)]) as channel:
+        grpc.channel_ready_future(channel).result(timeout=_CONNECT_S)
+
+        def call(address: str, method: str, request: Any) -> Any:
+            if str(address) != f"localhost:{port}":
+                raise ValueError(f"ML-Agents connects to {address}")
+            answer = channel.unary_unary(str(method))(bytes(request), timeout=_ANSWER_S)
+            return System.Array[System.Byte](answer)
+
+        byte_array = System.Array[System.Byte]
+        transport = load(folder / f"{_GRPC}.dll").GetType("Grpc.Core.Transport")
+        transport.GetField("Call").SetValue(
+            None, System.Func[System.String, System.String, byte_array, byte_array](call)
+        )
+        _run(folder, scene, "Play")
+
+
+def alone(folder: Path, arguments: Sequence[str]) -> None:
+    """Run one of the Unity project's scenes without a trainer."""
+    _prepare(folder, arguments)
+    _run(folder, "ProjectScene", "PlayAlone")
+
+
+def _run(folder: Path, scene: str, method: str) -> None:
+    load(folder / f"{_SCENE}.dll").GetType(scene).GetMethod(method).Invoke(None, None)
+
+
+def _prepare(folder: Path, arguments: Sequence[str]) -> None:
+    """Find assemblies in `folder`, then in UNITY_MANAGED; set the command line."""
     import System
     from System.Reflection import BindingFlags
 
@@ -91,24 +121,9 @@ def play(
 
     System.AppDomain.CurrentDomain.AssemblyResolve += System.ResolveEventHandler(resolve)
     # ML-Agents reads the port from the command line, of which a hosted runtime has none.
-    command_line = System.Array[System.String](["player", "--mlagents-port", str(port), *arguments])
+    command_line = System.Array[System.String](["player", *arguments])
     hidden = BindingFlags.NonPublic | BindingFlags.Static
     System.Type.GetType("System.Environment").GetField("s_commandLineArgs", hidden).SetValue(None, command_line)
-    with grpc.insecure_channel(f"127.0.0.1:{port}", [("grpc.initial_reconnect_backoff_ms", 20)]) as channel:
-        grpc.channel_ready_future(channel).result(timeout=_CONNECT_S)
-
-        def call(address: str, method: str, request: Any) -> Any:
-            if str(address) != f"localhost:{port}":
-                raise ValueError(f"ML-Agents connects to {address}")
-            answer = channel.unary_unary(str(method))(bytes(request), timeout=_ANSWER_S)
-            return System.Array[System.Byte](answer)
-
-        byte_array = System.Array[System.Byte]
-        transport = load(folder / "Grpc.Core.dll").GetType("Grpc.Core.Transport")
-        transport.GetField("Call").SetValue(
-            None, System.Func[System.String, System.String, byte_array, byte_array](call)
-        )
-        load(folder / f"{_SCENE}.dll").GetType(scene).GetMethod("Play").Invoke(None, None)
 
 
 def main(args: Sequence[str]) -> None:
@@ -123,6 +138,8 @@ def main(args: Sequence[str]) -> None:
             build_project(folder)
         case "player":
             player(folder, args[2:])
+        case "alone":
+            alone(folder, args[2:])
         case _:
             play(folder, int(args[2]))
 

@@ -12,7 +12,7 @@ import pytest
 from mlagents_envs.base_env import ActionTuple, DecisionSteps, TerminalSteps
 
 from tests.helpers import cli
-from tests.unity_env.csharp.build import write_build
+from tests.unity_env.csharp.build import play_alone, write_build
 from tests.unity_env.csharp.session import missing
 from unity_env.link.channels import PlayerChannels, collect_stats
 from unity_env.link.environment import UnityPlayer
@@ -232,3 +232,20 @@ def test_parameters_reach_the_scene(reaching: Session) -> None:
         speeds.append(session.env.get_steps(name)[0].obs[1][:, role.layouts["signals"].slices["joint_vel"]].max())
     assert speeds[0] == speeds[1] == 0.0
     assert speeds[2] > 0.3
+
+
+UP_ARROW, Q_KEY = 273, 113
+
+
+def test_without_a_trainer_the_keyboard_drives_and_there_are_no_signals(build: Path) -> None:
+    told = play_alone(build.parent, "mobile_goal", 80, UP_ARROW)
+    assert told["sensors"] == ["observation"]
+    role = find_role("mobile_goal", "MobileRobot")
+    observed = np.array(told["observation"], float)
+    where = role.layouts["observation"].slices
+    assert observed[where["forward_velocity"]] > 0.9
+    np.testing.assert_allclose(observed[where["last_action"]], [1.0, 0.0])
+    choosing = play_alone(build.parent, "mobile_goal_discrete", 80, UP_ARROW)
+    np.testing.assert_allclose(np.array(choosing["observation"], float)[where["last_action"]], [1.0, 0.0])
+    arm_told = play_alone(build.parent, "arm_reach", 80, Q_KEY)
+    np.testing.assert_allclose(np.array(arm_told["observation"], float)[-6:], [1.0, 0, 0, 0, 0, 0])

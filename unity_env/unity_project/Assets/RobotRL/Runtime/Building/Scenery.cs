@@ -41,7 +41,8 @@ namespace RobotRL.Building
             var pedestal = Parts.Empty("pedestal", area, new Vec3(centre[0], centre[1], 0));
             var radius = numbers["pedestal_radius_m"].Number;
             var under = height - k_Slab;
-            m_Parts.Cylinder("wall", pedestal.transform, new Vec3(0, 0, 0.5 * under), radius, under, Layers.Solid);
+            m_Parts.Cylinder("wall", pedestal.transform, new Vec3(0, 0, 0.5 * under), radius, under, Layers.Robot);
+            Parts.FeltPillar(pedestal.transform, radius, under, Layers.Seen); // rounder than the hull of what is seen
         }
 
         /// <summary>Add a flat mark on the floor, or on a table.</summary>
