@@ -6,11 +6,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.helpers import assert_refused, cli
 from unity_env.sim.role import all_roles
 from unity_env.unity import PROJECT
 from unity_env.unity.describe import stale, write_descriptions
+from unity_env.unity.editor import TARGETS
 from unity_env.unity.metas import guid, metas, stale_metas
 from unity_env.unity.project import ProjectError, editor_version, fixed_timestep, packages
 
@@ -107,6 +109,17 @@ def test_unity_calls_a_script_by_the_name_of_its_file() -> None:
             re.MULTILINE,
         )
         assert set(components) <= {path.stem}, path
+
+
+def test_the_workflow_builds_what_the_project_can_build() -> None:
+    text = (PROJECT.parents[1] / ".github" / "workflows" / "unity-players.yml").read_text(encoding="utf-8")
+    players = yaml.safe_load(text)["jobs"]["build"]["strategy"]["matrix"]["include"]
+    assert {player["player"]: player["file"] for player in players} == {
+        name: path.name for name, path in TARGETS.items()
+    }
+    source = (SCRIPTS / "Editor" / "PlayerBuild.cs").read_text(encoding="utf-8")
+    built = re.findall(r"public static void (\w+)\(\) =>\s+Build\([^\"]*\"([^\"]+)\"", source)
+    assert {name: Path(file) for name, file in built} == TARGETS
 
 
 @pytest.mark.parametrize(
