@@ -111,7 +111,7 @@ def test_differences_are_counted_and_are_exit_code_1(tmp_path: Path) -> None:
 
 def test_an_unknown_task_and_a_missing_player_are_one_line(tmp_path: Path) -> None:
     assert_refused(
-        cli("tasks", "verify", "arm_raech", "--env", "sim:arm_reach"), r"unknown task arm_raech, known are arm_pick"
+        cli("tasks", "verify", "arm_raech", "--env", "sim:arm_reach"), r"unknown task arm_raech, known are arm_reach"
     )
     assert_refused(
         cli("tasks", "verify", "arm_reach", "--env", tmp_path / "none"), r"none: no such Unity build", code=3
