@@ -4,8 +4,7 @@ import json
 from pathlib import Path
 
 from unity_env.sim.description import ROBOTS_DIR, common_parameters, load_description
-
-STREAMING_ASSETS = Path("Assets", "StreamingAssets")
+from unity_env.unity import STREAMING_ASSETS
 
 
 def descriptions() -> dict[str, str]:

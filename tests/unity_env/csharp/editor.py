@@ -21,8 +21,7 @@ import grpc
 
 from tests.unity_env.csharp.dotnet import compile_csharp, load, public_key, start_runtime
 from tests.unity_env.csharp.project import compile_project, unity_base, unity_engine
-from unity_env.unity import PROJECT
-from unity_env.unity.describe import STREAMING_ASSETS
+from unity_env.unity import PROJECT, STREAMING_ASSETS
 
 _HERE = Path(__file__).parent
 _CORE, _PHYSICS, _INPUT = (f"UnityEngine.{name}Module" for name in ("Core", "Physics", "InputLegacy"))
