@@ -188,7 +188,8 @@ def learn(
 
 def run_seed(python: Path, seed: int, interval: int, episodes: int) -> dict[str, Any]:
     """Train one seed on one row until an evaluation is SOLVED, or max_steps; then measure it on other episodes."""
-    started, curve = time.perf_counter(), []
+    started = time.perf_counter()
+    curve: list[tuple[int, float, float]] = []
     torch.set_num_threads(1)
     with opened(python, rows=1) as fetch, opened(python, rows=20) as apart:
         learner = Learner(1, seed)
