@@ -31,7 +31,8 @@ SEEDS = [0, 1, 2]
 HEAD = """# What the trainers reach
 
 `python benchmarks/trainer_figures.py`, or one row by `--only NAME`. Success is that of the deterministic policy on
-held-out episodes at the end of training; a figure is met where every one of 3 seeds meets it. Curves: [README.md](README.md).
+held-out episodes at the end of training; a figure is met where each of 3 seeds meets it. Curves:
+[README.md](README.md).
 
 | name | wanted | measured | met |
 |---|---|---|---|
