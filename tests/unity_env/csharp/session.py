@@ -38,7 +38,7 @@ def missing() -> str | None:
 def compile_scene(folder: Path) -> None:
     """Compile Scene.cs and the stand-ins into `folder`."""
     command = [*_EDITOR, "build", str(folder)]
-    built = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=60, check=False)
+    built = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=240, check=False)
     assert built.returncode == 0, built.stderr
 
 
