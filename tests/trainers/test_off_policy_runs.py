@@ -65,7 +65,7 @@ def test_only_the_newest_checkpoint_holds_the_replay_buffer(undisturbed: Path) -
 
 def test_the_actor_is_exported_and_acts_as_it_was_trained(undisturbed: Path) -> None:
     card = json.loads((undisturbed / NAME / "actor" / "actor.json").read_text())
-    assert card["parity"]["largest_difference"] <= 1e-5
+    assert max(card["parity"]["largest_difference"].values()) <= 1e-5
     assert cli("export", undisturbed).code == 0
     assert cli("eval", undisturbed, "--episodes", 2, "--json").code == 0
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 from tensorboard.backend.event_processing import (  # type: ignore[import-untyped]  # it has no type information
@@ -29,9 +30,15 @@ from tests.helpers import (
 )
 from trainers.checkpoint import load_checkpoint
 from trainers.evaluate import Evaluation
+from trainers.export.recorded import load_recorded
+from trainers.export.unity_check import check_unity_onnx
 
 STEPS = f"{BEHAVIOR}.max_steps"
 SEED = "env_settings.seed"
+BUNDLE = (
+    "actor.json", "actor.npz", "actor.onnx", "actor.pt2", "build_engine.sh", "configuration.yaml", "README.md",
+    "robotrl-edge.pyz", "samples.npz", "SHA256SUMS",
+)  # fmt: skip
 
 
 def metrics_of(run: Path) -> list[dict[str, float]]:
@@ -57,8 +64,8 @@ def test_a_run_leaves_ml_agents_files_and_ours(undisturbed: Path) -> None:
         f"{NAME}/checkpoint.pt",
         f"{NAME}/best.pt",
         f"{NAME}/metrics.jsonl",
-        f"{NAME}/actor/actor.onnx",
-        f"{NAME}/actor/actor.json",
+        f"{NAME}/observations.npz",
+        *(f"{NAME}/actor/{name}" for name in BUNDLE),
         "run_logs/timers.json",
         *(f"{NAME}/{NAME}-{step}.{kind}" for step in (512, 1024, 1536, 2048) for kind in ("pt", "onnx")),
     }
@@ -68,8 +75,16 @@ def test_a_run_leaves_ml_agents_files_and_ours(undisturbed: Path) -> None:
     assert found - events == expected
 
 
-def test_the_onnx_in_the_runs_root_is_the_exported_actor(undisturbed: Path) -> None:
-    assert (undisturbed / f"{NAME}.onnx").read_bytes() == (undisturbed / NAME / "actor" / "actor.onnx").read_bytes()
+def test_the_onnx_in_the_runs_root_is_the_exported_actor_as_unity_wants_it(undisturbed: Path) -> None:
+    unity, robot = undisturbed / f"{NAME}.onnx", undisturbed / NAME / "actor" / "actor.onnx"
+    assert all(verdict.passed for verdict in check_unity_onnx(unity))
+    obs = load_recorded(undisturbed / NAME)
+    assert obs is not None
+    act = [
+        onnxruntime.InferenceSession(path).run(["deterministic_continuous_actions"], {"obs_0": obs[:1]})[0]
+        for path in (unity, robot)
+    ]
+    np.testing.assert_array_equal(*act)
 
 
 def test_the_newest_checkpoint_is_the_last_numbered_one(undisturbed: Path) -> None:

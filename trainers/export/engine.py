@@ -11,9 +11,10 @@ NAME = "build_engine.sh"
 # 8.0 and 8.2, which JetPack 4.6 for the Nano has, to 8.5, 8.6 and 10.1.
 SUPPORTED = frozenset(
     """
-    Abs Add ArgMax Cast Clip Concat Constant Conv DequantizeLinear Div Elu Exp Expand Flatten GRU Gather Gemm
-    Greater Identity LSTM LeakyRelu Less Log LogSoftmax MatMul Max MaxPool Min Mul Neg Pow ReduceMax ReduceMean
-    ReduceSum Relu Reshape Shape Sigmoid Slice Softmax Split Sqrt Squeeze Sub Tanh Transpose Unsqueeze Where
+    Abs Add ArgMax Cast Clip Concat Constant ConstantOfShape Conv DequantizeLinear Div Elu Equal Exp Expand Flatten
+    GRU Gather Gemm Greater Identity LSTM LeakyRelu Less Log LogSoftmax MatMul Max MaxPool Min Mul Neg Pow ReduceMax
+    ReduceMean ReduceSum Relu Reshape Shape Sigmoid Slice Softmax Split Sqrt Squeeze Sub Tanh Transpose Unsqueeze
+    Where
     """.split()  # noqa: SIM905  # a table, not 45 lines
 )
 

@@ -132,9 +132,9 @@ def test_the_advantage_is_the_rewards_less_the_multipliers_times_the_costs() -> 
     bench.fill()
     # (A_push + A_haste - 0.5 A_a - 1.5 A_b) / (1 + 0.5 + 1.5)
     assert bench.ppo.costs.weights().tolist() == pytest.approx([1 / 3, 1 / 3, -0.5 / 3, -1.5 / 3])
-    *_, adv, returns, val = bench.ppo._samples()
-    raw = (returns - val) @ torch.tensor([1.0, 1.0, -0.5, -1.5]) / 3.0
-    torch.testing.assert_close(adv, (raw - raw.mean()) / raw.std(correction=0), atol=1e-5, rtol=1e-4)
+    samples = bench.ppo._samples()
+    raw = (samples.returns - samples.val) @ torch.tensor([1.0, 1.0, -0.5, -1.5]) / 3.0
+    torch.testing.assert_close(samples.adv, (raw - raw.mean()) / raw.std(correction=0), atol=1e-5, rtol=1e-4)
 
 
 def test_without_costs_every_advantage_counts_once() -> None:
@@ -147,8 +147,8 @@ def with_values(bench: Bench, split: tuple[float, ...]) -> tuple[torch.Tensor, t
     weight = torch.tensor(split)[:, None]
     ppo.critic = torch.nn.Linear(1, len(split), bias=False)  # type: ignore[assignment]
     ppo.critic.weight.data = weight
-    *_, returns, val = ppo._samples()
-    return (returns - val).sum(dim=1), val.sum(dim=1)
+    samples = ppo._samples()
+    return (samples.returns - samples.val).sum(dim=1), samples.val.sum(dim=1)
 
 
 @settings(max_examples=20)

@@ -72,7 +72,7 @@ def test_an_intrinsic_return_goes_on_where_an_episode_ends(how: str) -> None:
     ppo.rollout.rew[..., 1] = torch.tensor([[10.0], [20.0], [30.0]])  # as `pay` would
     ppo.critic = Linear()  # type: ignore[assignment]  # a critic whose values are known
     val = ppo.critic(ppo.rollout.obs)
-    adv, _ = ppo._advantages(val[:-1], ppo._next_values(val))
+    adv = ppo._advantages(val[:-1], ppo._next_values(val))
     delta = np.array([10 + 0.9 * 2 - 1, 20 + 0.9 * 100 - 2, 30 + 0.9 * 4 - 100])
     trace = 0.9 * 0.8
     expected = [delta[0] + trace * (delta[1] + trace * delta[2]), delta[1] + trace * delta[2], delta[2]]
