@@ -1,5 +1,6 @@
 """The reward in README.md is one that can be built."""
 
+import sys
 from pathlib import Path
 from textwrap import dedent
 
@@ -18,6 +19,7 @@ def test_the_readmes_reward_fits_the_arm(tmp_path: Path, monkeypatch: pytest.Mon
         "import numpy as np\n\ndef wobble(joint_vel: np.ndarray) -> np.ndarray:\n    return joint_vel[:, 0]\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "my_terms", raising=False)  # another test's
     text = README.read_text(encoding="utf-8")
     block = text[text.index("    terms:\n      way:") :].split("\n\n")[0]
     costs = text[text.index("    costs:\n      speed:") :].split("\n\n")[0]

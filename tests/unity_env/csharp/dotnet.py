@@ -54,10 +54,12 @@ def start_runtime() -> None:
 
 
 def load(assembly: Path) -> Any:
-    """Load a .NET assembly from its file."""
+    """Load a .NET assembly from its file; a process has one of each name, so that the first one stays."""
+    from System import AppDomain
     from System.Reflection import Assembly
 
-    return Assembly.LoadFrom(str(assembly))
+    known = {of.GetName().Name: of for of in AppDomain.CurrentDomain.GetAssemblies()}
+    return known.get(assembly.stem) or Assembly.LoadFrom(str(assembly))
 
 
 def public_key(assembly: Path) -> bytes:
