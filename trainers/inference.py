@@ -14,13 +14,13 @@ from trainers.curriculum import Curricula
 from trainers.display import Display
 from trainers.errors import UserError
 from trainers.files import write_text
+from trainers.learner import make_algorithm
 from trainers.loop import stop_signals
 from trainers.metrics import EpisodeLog, MetricsLog
 from trainers.policy import Policy, SamplingPolicy
 from trainers.resume import check_networks, initial_checkpoint
 from trainers.run_folder import RunFolder
 from trainers.settings import BehaviorSettings, RunSettings
-from trainers.train import make_algorithm
 from trainers.world import World, make_world
 from trainers.world_errors import run_errors
 from trainers.yaml_file import Document

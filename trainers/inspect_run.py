@@ -12,11 +12,11 @@ from trainers.errors import UserError
 from trainers.evaluate import Evaluation, evaluate_world
 from trainers.export.bundle import Export, Options, best_checkpoint, export_actor
 from trainers.export.recorded import Recorder, load_recorded, save_recorded
+from trainers.learner import make_algorithm
 from trainers.policy import Policy
 from trainers.resume import check_networks
 from trainers.run_folder import RunFolder
 from trainers.settings import RunSettings
-from trainers.train import make_algorithm
 from trainers.world import EVALUATION_ROWS, World, make_world
 from trainers.world_errors import run_errors
 from trainers.yaml_file import Document

@@ -13,8 +13,8 @@ from trainers.curriculum import Curricula
 from trainers.display import Display
 from trainers.hyperparameters import TrainerType
 from trainers.loop import TrainingLoop
+from trainers.roster import Roster
 from trainers.run_folder import RunFolder
-from trainers.train import Roster
 from trainers.world import make_world
 from unity_env.sim.role import all_roles
 

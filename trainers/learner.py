@@ -1,0 +1,127 @@
+"""A behavior's learner: the algorithm that its settings name, for what its agents see and do."""
+
+import torch
+
+from trainers.actors import ActionShape
+from trainers.algorithms import ALGORITHMS, Algorithm
+from trainers.heads import heads_of
+from trainers.observation import Observation, observation_of
+from trainers.settings import BehaviorSettings, RunSettings
+from trainers.vision import SMALLEST
+from trainers.yaml_file import Document
+from unity_env.agent_rows import AgentRows
+
+
+def make_algorithm(rows: AgentRows, settings: RunSettings, name: str, document: Document) -> Algorithm:
+    """Make a behavior's learner for its agents' observations and actions.
+
+    Raises:
+        UserError: a device that is not there, or observations, actions or value heads that the algorithm cannot handle.
+    """
+    behavior, spec = settings.behaviors[name], rows.spec.action_spec
+    observation = _observation(rows, behavior, name, document)
+    shape = ActionShape(spec.continuous_size, tuple(spec.discrete_branches))
+    algorithm = ALGORITHMS[behavior.trainer_type]
+    if shape.kind not in algorithm.kinds:
+        able = ", ".join(trainer for trainer, of in ALGORITHMS.items() if shape.kind in of.kinds)
+        raise document.error(
+            ("behaviors", name, "trainer_type"),
+            f"{behavior.trainer_type} is for {' and '.join(algorithm.kinds)} actions, this behavior's are {shape.kind} "
+            f"({rows.single_action_space}); trainers for them: {able}",
+        )
+    if not algorithm.has_heads:
+        _refuse_heads(behavior, name, document)
+    _refuse_memory(behavior, name, document)
+    if behavior.behavioral_cloning is not None and not algorithm.clones:
+        able = ", ".join(kind for kind, of in ALGORITHMS.items() if of.clones)
+        raise document.error(
+            ("behaviors", name, "behavioral_cloning"),
+            f"{behavior.trainer_type} clones no demonstrations; trainers that do: {able}",
+        )
+    return algorithm(
+        observation,
+        shape,
+        rows.num_rows,
+        behavior,
+        settings.env_settings.seed,
+        _device(settings, document),
+    )
+
+
+def _observation(rows: AgentRows, behavior: BehaviorSettings, name: str, document: Document) -> Observation:
+    """Return what the behavior's networks read.
+
+    Raises:
+        UserError: images too small for their encoder, or signals that are not there, or that no critic reads.
+    """
+    at, with_signals = ("behaviors", name), behavior.critic_observations is not None
+    observation = observation_of(rows, with_signals=with_signals)
+    if with_signals and not ALGORITHMS[behavior.trainer_type].reads_signals:
+        able = ", ".join(kind for kind, algorithm in ALGORITHMS.items() if algorithm.reads_signals)
+        raise document.error(
+            (*at, "critic_observations"), f"{behavior.trainer_type} has no critic for them; trainers that have: {able}"
+        )
+    if with_signals and not observation.signals:
+        raise document.error((*at, "critic_observations"), "the environment sends no signals, and `signals` names none")
+    kind = behavior.network_settings.vis_encode_type
+    for sensor in observation.sensors:
+        if sensor.kind == "image" and min(sensor.shape[1:]) < SMALLEST[kind]:
+            height, width = sensor.shape[1:]
+            raise document.error(
+                (*at, "network_settings", "vis_encode_type"),
+                f"{kind} needs images of at least {SMALLEST[kind]} x {SMALLEST[kind]}, "
+                f"{sensor.name} has {width} x {height}; for smaller ones: {_encoders_for(min(height, width))}",
+            )
+    for signal in () if observation.is_vector else behavior.reward_signals.intrinsic:
+        others = ", ".join(
+            f"{sensor.name} ({sensor.kind})" for sensor in observation.sensors if sensor.kind != "vector"
+        )
+        raise document.error((*at, "reward_signals", signal), f"{signal} reads vectors alone, and not {others}")
+    return observation
+
+
+def _encoders_for(pixels: int) -> str:
+    return ", ".join(kind for kind, least in SMALLEST.items() if least <= pixels)
+
+
+def _refuse_memory(behavior: BehaviorSettings, name: str, document: Document) -> None:
+    """Refuse a memory where nothing learns to use it."""
+    if behavior.network_settings.memory is None:
+        return
+    path = ("behaviors", name, "network_settings", "memory")
+    if not ALGORITHMS[behavior.trainer_type].remembers:
+        able = ", ".join(kind for kind, algorithm in ALGORITHMS.items() if algorithm.remembers)
+        raise document.error(path, f"{behavior.trainer_type} trains no memory; trainers that do: {able}")
+    if behavior.behavioral_cloning is not None:
+        raise document.error(path, "behavioral_cloning shows single moments, of which nothing can be remembered")
+
+
+def _refuse_heads(behavior: BehaviorSettings, name: str, document: Document) -> None:
+    """Refuse what a trainer with one value at most cannot learn."""
+    roles = {head.role for head in heads_of(behavior)}
+    able = ", ".join(kind for kind, algorithm in ALGORITHMS.items() if algorithm.has_heads)
+    if "cost" in roles:
+        raise document.error(
+            ("behaviors", name, "reward_shaping", "costs"),
+            f"{behavior.trainer_type} has no cost critics; trainers that have: {able}",
+        )
+    if "term" in roles:
+        raise document.error(
+            ("behaviors", name, "per_term_critic"),
+            f"{behavior.trainer_type} has no critic per term; trainers that have: {able}",
+        )
+    for signal in behavior.reward_signals.intrinsic:
+        raise document.error(
+            ("behaviors", name, "reward_signals", signal),
+            f"{behavior.trainer_type} has no value head for it; trainers that have: {able}",
+        )
+
+
+def _device(settings: RunSettings, document: Document) -> torch.device:
+    wanted = settings.torch_settings.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(wanted)
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise document.error(("torch_settings", "device"), f"{wanted}: no such device here; cpu always is") from None
+    return device
