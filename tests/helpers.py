@@ -17,8 +17,10 @@ import torch
 import yaml
 from pydantic import TypeAdapter
 
+from trainers.actors import Actor
 from trainers.checkpoint import load_checkpoint
 from trainers.cli import main
+from trainers.export.parity import drawn_samples, largest_difference, onnx_runtime
 from unity_env import UnityVectorEnv
 from unity_env.settings import Sampler
 from unity_env.sim.env import SimEnv
@@ -196,3 +198,8 @@ def same(a: Any, b: Any) -> bool:
     if isinstance(a, np.ndarray):
         return bool(a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes())
     return bool(a == b)
+
+
+def onnx_difference(actor: Actor, path: Path) -> float:
+    """Return the largest difference on random observations between the trained policy and ONNX Runtime."""
+    return largest_difference(actor, onnx_runtime(path), drawn_samples(actor))

@@ -180,9 +180,8 @@ def _policy(bundle: Bundle, world: World, transport: Transport, opened: ExitStac
     if bundle.behavior not in world.rows:
         raise UserError(f"{bundle.folder}: an actor for {bundle.behavior}; the scene has {', '.join(world.rows)}")
     rows = world.rows[bundle.behavior]
-    size = sum(int(np.prod(sensor.shape)) for sensor in rows.spec.observation_specs if sensor.name != "signals")
     spec = rows.spec.action_spec
-    wanted = (size, spec.continuous_size, tuple(spec.discrete_branches))
+    wanted = (world.observations[bundle.behavior].size, spec.continuous_size, tuple(spec.discrete_branches))
     found = (bundle.obs_size, bundle.continuous, bundle.branches)
     if wanted != found:
         raise UserError(

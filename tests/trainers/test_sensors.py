@@ -8,12 +8,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tests.helpers import onnx_difference
 from trainers.action_value import ActionValue
 from trainers.actors import ActionShape, GaussianActor
 from trainers.algorithms import ALGORITHMS, Step
 from trainers.attention import EntityAttention
 from trainers.choices import make_stochastic_actor
-from trainers.export.parity import TOLERANCE, onnx_difference
+from trainers.export.parity import TOLERANCE
 from trainers.export.unity_onnx import inputs_of, write_unity_onnx
 from trainers.networks import Critic, Encoder
 from trainers.observation import Observation, Sensor, as_observation

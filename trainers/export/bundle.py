@@ -29,6 +29,7 @@ from trainers.export.parity import (
     TOLERANCES,
     Array,
     Runtime,
+    Samples,
     as_samples,
     drawn_samples,
     largest,
@@ -159,8 +160,11 @@ def write_bundle(trained: Trained, target: Path, unity_onnx: Path, options: Opti
             made = Path(scratch) / "bundle"
             made.mkdir()
             rounded = quantized(trained.actor, options.quantization)
-            differences = _make_networks(trained, rounded, made, Path(scratch), options)
-            _describe(trained, rounded, made, differences, options)
+            samples = [drawn_samples(trained.actor)]
+            if trained.recorded is not None:
+                samples.append(as_samples(trained.actor, trained.recorded))
+            differences = _make_networks(trained, rounded, samples, made, Path(scratch), options)
+            _describe(trained, rounded, samples[-1], made, differences, options)
             _replace_folder(made, target)
             if "unity" in options.formats:
                 write_atomically(unity_onnx, lambda path: shutil.copyfile(Path(scratch) / "unity.onnx", path))
@@ -175,7 +179,9 @@ def best_checkpoint(folder: RunFolder, name: str) -> Path:
     return folder.best(name) if folder.best(name).is_file() else folder.checkpoint(name)
 
 
-def _make_networks(trained: Trained, rounded: Actor, made: Path, scratch: Path, options: Options) -> dict[str, float]:
+def _make_networks(
+    trained: Trained, rounded: Actor, samples: Sequence[Samples], made: Path, scratch: Path, options: Options
+) -> dict[str, float]:
     """Write the networks that are wanted; returns how far each is from the trained policy.
 
     Raises:
@@ -199,14 +205,13 @@ def _make_networks(trained: Trained, rounded: Actor, made: Path, scratch: Path, 
         if kind is not None:
             _attempt(trained.source, lambda: write_unity_onnx(actor, unity))
         runtimes["unity"] = onnx_runtime(unity)
-    return {name: _checked(trained, name, runtime, kind) for name, runtime in runtimes.items()}
+    return {name: _checked(trained, samples, name, runtime, kind) for name, runtime in runtimes.items()}
 
 
-def _checked(trained: Trained, name: str, runtime: Runtime, kind: Quantization | None) -> float:
+def _checked(
+    trained: Trained, samples: Sequence[Samples], name: str, runtime: Runtime, kind: Quantization | None
+) -> float:
     tolerance = TOLERANCES[None if name == "unity" else kind]
-    samples = [drawn_samples(trained.actor)]
-    if trained.recorded is not None:
-        samples.append(as_samples(trained.actor, trained.recorded))
     difference = largest(largest_difference(trained.actor, runtime, part) for part in samples)
     if not difference <= tolerance:
         raise RunError(
@@ -226,7 +231,9 @@ def _attempt(source: Path, write: Callable[[], None]) -> None:
         raise RunError(f"export of {source} failed: {type(error).__name__}: {reason}") from error
 
 
-def _describe(trained: Trained, rounded: Actor, made: Path, differences: Mapping[str, float], options: Options) -> None:
+def _describe(
+    trained: Trained, rounded: Actor, samples: Samples, made: Path, differences: Mapping[str, float], options: Options
+) -> None:
     """Write everything but the networks; the hashes last."""
     actor, kind = trained.actor, options.quantization
     recorded = trained.recorded if trained.recorded is not None else np.empty((0, 0))
@@ -245,7 +252,6 @@ def _describe(trained: Trained, rounded: Actor, made: Path, differences: Mapping
     (made / "README.md").write_text(bundle_readme(card), encoding="utf-8")
     if trained.configuration:
         (made / "configuration.yaml").write_text(trained.configuration, encoding="utf-8")
-    samples = as_samples(actor, trained.recorded) if trained.recorded is not None else drawn_samples(actor)
     kept = max(1, min(64, KEPT_BYTES // (4 * (actor.obs_size + actor.shape.choices))))
     first: dict[str, Any] = {name: part[:kept] for name, part in samples.items()}
     np.savez(made / SAMPLES_FILE, **(first | outputs_of(rounded, first)))

@@ -100,11 +100,6 @@ def _regret(scores: Tensor, choice: Tensor) -> Tensor:
     return (best - scores.gather(1, choice[:, None])) / best.abs().clamp_min(1.0)
 
 
-def onnx_difference(actor: Actor, path: Path) -> float:
-    """Return the largest difference on random observations between the trained policy and ONNX Runtime."""
-    return largest_difference(actor, onnx_runtime(path), drawn_samples(actor))
-
-
 def drawn_samples(actor: Actor, seed: int = 0) -> dict[str, Array]:
     """Return 1,000 random observations, and masks where there are any, by the names of the network's inputs.
 

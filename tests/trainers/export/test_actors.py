@@ -9,8 +9,9 @@ import onnxruntime
 import pytest
 import torch
 
+from tests.helpers import onnx_difference
 from trainers.actors import LOG_STD_RANGE, ActionShape, Actor, SquashedGaussianActor, TanhActor
-from trainers.export.parity import TOLERANCE, onnx_difference
+from trainers.export.parity import TOLERANCE
 from trainers.export.unity_onnx import output_names, write_unity_onnx
 from trainers.settings import NetworkSettings
 

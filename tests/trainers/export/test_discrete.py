@@ -9,11 +9,12 @@ import onnxruntime
 import pytest
 import torch
 
+from tests.helpers import onnx_difference
 from tests.trainers.export.test_export import shape_of
 from tests.trainers.test_choices import BRANCHES, DISCRETE, HYBRID, OBS, observed, random_masks, sharpened
 from trainers.actors import Actor
 from trainers.choices import CategoricalActor, HybridActor
-from trainers.export.parity import TOLERANCE, onnx_difference
+from trainers.export.parity import TOLERANCE
 from trainers.export.unity_onnx import write_unity_onnx
 from trainers.q_network import QNetwork
 from trainers.settings import NetworkSettings

@@ -11,13 +11,13 @@ import onnxruntime
 import pytest
 import torch
 
-from tests.helpers import NAME, cli, files_below, make_rows, sim_of, train_tiny
+from tests.helpers import NAME, cli, files_below, make_rows, onnx_difference, sim_of, train_tiny
 from trainers.actors import ActionShape, GaussianActor, to_env
 from trainers.checkpoint import load_checkpoint
 from trainers.config import load_settings
 from trainers.errors import RunError
 from trainers.export.bundle import export_actor
-from trainers.export.parity import SAMPLES, TOLERANCE, onnx_difference
+from trainers.export.parity import SAMPLES, TOLERANCE
 from trainers.export.unity_onnx import write_unity_onnx
 from trainers.run_folder import RunFolder
 from trainers.settings import NetworkSettings

@@ -9,11 +9,21 @@ import onnxruntime
 import pytest
 import torch
 
-from tests.helpers import BEHAVIOR, NAME, assert_refused, checkpoint_of, cli, difference, train_tiny, write_config
+from tests.helpers import (
+    BEHAVIOR,
+    NAME,
+    assert_refused,
+    checkpoint_of,
+    cli,
+    difference,
+    onnx_difference,
+    train_tiny,
+    write_config,
+)
 from tests.trainers.export.test_export import shape_of
 from trainers.actors import ActionShape, Actor
 from trainers.choices import make_stochastic_actor
-from trainers.export.parity import TOLERANCE, onnx_difference
+from trainers.export.parity import TOLERANCE
 from trainers.export.unity_onnx import write_unity_onnx
 from trainers.settings import MemorySettings, NetworkSettings
 
