@@ -17,7 +17,7 @@ from tests.helpers import (
     train_tiny,
     write_config,
 )
-from trainers import train
+from trainers import learner
 from trainers.algorithms import ALGORITHMS
 from trainers.algorithms.ppo import Ppo
 
@@ -147,7 +147,7 @@ class Plain(Ppo):
 def test_a_trainer_without_heads_refuses_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], parts: list[str]
 ) -> None:
-    monkeypatch.setattr(train, "ALGORITHMS", {**ALGORITHMS, "ppo": Plain, "better": Ppo})
+    monkeypatch.setattr(learner, "ALGORITHMS", {**ALGORITHMS, "ppo": Plain, "better": Ppo})
     assert_refused(cli("train", write_config(tmp_path, changes), "--results-dir", tmp_path / "results"), *parts)
 
 
