@@ -107,7 +107,7 @@ class SimEnv(BaseEnv):  # type: ignore[misc]  # mlagents_envs has no type inform
         latency = self._randomization.latency
         self.task.act({behavior: agents.take_command(latency) for behavior, agents in self._agents.items()})
         self._randomization.push(self._random, self._episode, self._age)
-        self.task.batch.step(nstep=self._substeps, stage=mujoco.mjtStage.mjSTAGE_VEL)
+        self.task.batch.step(nstep=self._substeps, stage=self.task.stage)
         self._age += 1
         measured = self.task.measure(ALL_ROWS)
         terminated, success = self.task.judge(measured), self.task.success()
@@ -162,7 +162,7 @@ class SimEnv(BaseEnv):  # type: ignore[misc]  # mlagents_envs has no type inform
             self.task.batch.bind(name)[:] = state["physics"][name]
         for name, value in self.task.memory.items():
             value[:] = state["memory"][name]
-        self.task.batch.forward(stage=mujoco.mjtStage.mjSTAGE_VEL)
+        self.task.batch.forward(stage=self.task.stage)
         for behavior, agents in self._agents.items():
             agents.load_state_dict(state["agents"][behavior])
 
@@ -183,7 +183,7 @@ class SimEnv(BaseEnv):  # type: ignore[misc]  # mlagents_envs has no type inform
         rngs = (self._random.at(row, self._episode[row]) for row in rows)
         self.task.reset(rows, self._randomization.episodes(rows, rngs))
         self._randomization.apply(rows)
-        self.task.batch.forward(ids=rows, stage=mujoco.mjtStage.mjSTAGE_VEL)
+        self.task.batch.forward(ids=rows, stage=self.task.stage)
         for agents in self._agents.values():
             agents.forget(rows)
         self._age[rows] = 0

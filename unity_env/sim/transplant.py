@@ -51,7 +51,7 @@ def sense_again(task_name: str, known: Mapping[str, Known]) -> dict[str, dict[st
     task = SimEnv(task_name, rows, threads=1, parameters=_empty_room(task_name)).task
     task.batch.reset(ids=np.arange(rows), stage=mujoco.mjtStage.mjSTAGE_NONE)
     _WRITERS[type(task)](task, doubles)
-    task.batch.forward(stage=mujoco.mjtStage.mjSTAGE_VEL)
+    task.batch.forward(stage=task.stage)
     measured = task.measure(ALL_ROWS)
     return {
         behavior: {name: measured[behavior][name] for name in names if name in known[behavior]}

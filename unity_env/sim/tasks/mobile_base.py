@@ -35,7 +35,6 @@ class MobileBase:
         self._pose = qpos[:, pose : pose + 7]
         self._xy, self._yaw_velocity = qpos[:, pose : pose + 2], qvel[:, twist + 5 : twist + 6]
         self.position, self.velocity = to_complex(self._xy), to_complex(qvel[:, twist : twist + 2])
-        self._forward = batch.bind("xmat")[:, model.body(f"{robot.name}/base").id, 0:6:3]
         first, second = (int(model.joint(f"{robot.name}/{side}_wheel").dofadr[0]) for side in SIDES)
         assert second == first + 1
         self._wheel_velocity = qvel[:, first : first + 2]
@@ -61,8 +60,10 @@ class MobileBase:
         np.matmul(command, self._command_to_wheels, out=self._control)
 
     def heading(self, rows: Rows) -> Array:
-        """Return the direction of the base, unit complex numbers, (n,)."""
-        ahead = to_complex(np.ascontiguousarray(self._forward[rows]))
+        """Return the direction of the base's x axis on the floor, unit complex numbers, (n,)."""
+        quat = self._pose[rows, 3:]
+        w_z, x_y = to_complex(np.ascontiguousarray(quat[:, ::3])), to_complex(np.ascontiguousarray(quat[:, 1:3]))
+        ahead = np.square(w_z) + np.square(x_y)
         heading: Array = ahead / np.abs(ahead)
         return heading
 

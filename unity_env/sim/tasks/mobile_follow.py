@@ -52,6 +52,7 @@ class MobileFollow(Task):
     """Follow to the end of the episode, which only a collision ends before its time; success is judged there."""
 
     view = View(lookat=(0.15, -0.25, 0.3), distance=8.6, azimuth=122.0, elevation=-30.0)
+    stage = mujoco.mjtStage.mjSTAGE_NONE
 
     def __init__(self, name: str, num_rows: int, threads: int) -> None:
         self.robot = load_description("mobile")

@@ -34,6 +34,7 @@ class MobileGoal(Task):
     """Reach and stop; success ends the episode, and so does a collision."""
 
     view = View(lookat=(0.35, -0.55, 0.0), distance=7.6, azimuth=122.0, elevation=-44.0)
+    stage = mujoco.mjtStage.mjSTAGE_NONE
 
     def __init__(self, name: str, num_rows: int, threads: int) -> None:
         self.robot = load_description("mobile")

@@ -55,6 +55,8 @@ class Task(ABC):
     Attributes:
         view: where pictures are taken from.
         draggable: mocap bodies that a spectator may move, where the scene has them.
+        stage: how far a new state is computed; `mjSTAGE_NONE` where `measure` reads positions and velocities of joints
+            alone, and nothing that follows from them.
         roles: the robots' parts, one ML-Agents behavior each.
         batch: the simulations, one per row.
         memory: what the task remembers between steps, name -> (num_rows, ...); part of a checkpoint.
@@ -62,6 +64,7 @@ class Task(ABC):
 
     view: View
     draggable: tuple[str, ...] = ("goal", "person")
+    stage: mujoco.mjtStage = mujoco.mjtStage.mjSTAGE_VEL
 
     def __init__(self, name: str, num_rows: int, threads: int) -> None:
         self.name = name
