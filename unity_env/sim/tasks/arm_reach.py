@@ -29,6 +29,7 @@ class ArmReach(Task):
     """Reach and hold; success ends the episode."""
 
     view = View(lookat=(0.14, 0.02, 0.24), distance=1.6, azimuth=138.0, elevation=-21.0)
+    stage = mujoco.mjtStage.mjSTAGE_POS
 
     def __init__(self, name: str, num_rows: int, threads: int) -> None:
         super().__init__(name, num_rows, threads)
