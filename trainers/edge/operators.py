@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import partial
 from importlib import import_module
-from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -28,11 +28,31 @@ def scalar(value: float) -> Array:
     return np.array(value, dtype=np.float32)
 
 
+def room(shape: Sequence[int]) -> Array:
+    """Return a float32 array with a 1 behind it in memory, by which a bias is one more row of the weights.
+
+    Nobody can write the 1: the memory's owner, its `base`, is read-only, and the array ends before it.
+    """
+    owner = np.ones(int(np.prod(shape, dtype=int)) + 1, np.float32)
+    array = owner[:-1].reshape(tuple(shape))
+    owner.flags.writeable = False
+    return array
+
+
+def _with_one(x: Array) -> Optional[Array]:
+    """Return all of x with the 1 behind it, (size + 1,); None where there is none."""
+    owner = x.base
+    if owner is None or owner.flags.writeable or owner.shape != (x.size + 1,) or owner[-1] != 1.0:
+        return None
+    return owner if owner.dtype == x.dtype and x.flags.c_contiguous else None
+
+
 def _elementwise(ufunc: Callable[..., object], dtype: Any = np.float32, *, keyword: bool = False) -> Builder:
     """Return a builder; `keyword` where numpy deprecates to give the output by its position, which is faster."""
 
     def build(inputs: Sequence[Array], _: Mapping[str, Any]) -> Built:
-        out = np.empty(np.broadcast_shapes(*(x.shape for x in inputs)), dtype)
+        shape = np.broadcast_shapes(*(x.shape for x in inputs))
+        out = room(shape) if dtype is np.float32 else np.empty(shape, dtype)
         *given, flat = _aligned([*inputs, out])
         return [out], [partial(ufunc, *given, out=flat) if keyword else partial(ufunc, *given, flat)]
 
@@ -69,7 +89,7 @@ def _sigmoid(inputs: Sequence[Array], _: Mapping[str, Any]) -> Built:
 
 def _swish_of_half(half: Array) -> Built:
     """Return x sigmoid(x) = h + h tanh(h) of h = x / 2."""
-    whole = np.empty(half.shape, np.float32)
+    whole = room(half.shape)
     h, out = half.reshape(-1), whole.reshape(-1)
     return [whole], [partial(np.tanh, h, out), partial(np.add, out, ONE, out), partial(np.multiply, out, h, out)]
 
@@ -81,19 +101,19 @@ def _swish(inputs: Sequence[Array], _: Mapping[str, Any]) -> Built:
 
 
 def _relu(inputs: Sequence[Array], _: Mapping[str, Any]) -> Built:
-    out = np.empty_like(inputs[0])
+    out = room(inputs[0].shape)
     return [out], [partial(np.maximum, inputs[0], ZERO, out=out)]
 
 
 def _leaky_relu(inputs: Sequence[Array], attributes: Mapping[str, Any]) -> Built:
     """Return max(x, alpha x), for 0 <= alpha <= 1."""
-    out, slope = np.empty_like(inputs[0]), scalar(attributes.get("alpha", 0.01))
+    out, slope = room(inputs[0].shape), scalar(attributes.get("alpha", 0.01))
     return [out], [partial(np.multiply, inputs[0], slope, out), partial(np.maximum, inputs[0], out, out=out)]
 
 
 def _elu(inputs: Sequence[Array], attributes: Mapping[str, Any]) -> Built:
     """Return max(x, 0) + alpha (exp(min(x, 0)) - 1)."""
-    out, below = np.empty_like(inputs[0]), np.empty_like(inputs[0])
+    out, below = room(inputs[0].shape), np.empty_like(inputs[0])
     return [out], [
         partial(np.minimum, inputs[0], ZERO, out=below),
         partial(np.expm1, below, below),
@@ -107,7 +127,7 @@ def _clip(inputs: Sequence[Array], _: Mapping[str, Any]) -> Built:
     x, *bounds = inputs
     ends = [bounds[index] if index < len(bounds) and bounds[index].size else None for index in (0, 1)]
     low, high = (scalar(end) if found is None else found for found, end in zip(ends, (-np.inf, np.inf)))
-    out = np.empty(x.shape, np.float32)
+    out = room(x.shape)
     return [out], [partial(clip, *_aligned([x, low, high, out]))]
 
 
@@ -116,9 +136,12 @@ def _gemm(inputs: Sequence[Array], attributes: Mapping[str, Any]) -> Built:
     x, weight, *bias = inputs
     factor = scalar(attributes.get("factor", 1.0))
     weight = np.ascontiguousarray(weight.T if attributes.get("transB") else weight) * factor
-    out = np.empty((len(x), weight.shape[1]), np.float32)
+    out = room((len(x), weight.shape[1]))
     given, flat = (x[0], out[0]) if len(x) == 1 else (x, out)  # a vector is faster than a matrix of one row
-    calls: Calls = [partial(np.dot, given, weight, flat)]
+    whole = _with_one(given)
+    if bias and len(x) == 1 and whole is not None:
+        return [out], [partial(whole.dot, np.vstack((weight, bias[0].reshape(-1) * factor)), flat)]
+    calls: Calls = [partial(given.dot, weight, flat)]
     if bias:
         calls.append(partial(np.add, flat, bias[0].reshape(-1) * factor, flat))
     return [out], calls

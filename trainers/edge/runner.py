@@ -14,7 +14,7 @@ import numpy as np
 from .bundle import Bundle, read_bundle
 from .errors import EdgeError
 from .networks import load_network
-from .operators import clip
+from .operators import clip, room
 
 Array = np.ndarray
 Observation = Union[Array, Sequence[float], Mapping[str, Any]]
@@ -75,7 +75,7 @@ class ActorRunner:
                 f"{bundle.folder / 'actor.json'}: the network reads {sum(sizes.values())} numbers, "
                 f"the observation has {bundle.obs_size}"
             )
-        self._whole = np.zeros(bundle.obs_size + bundle.choices, np.float32)
+        self._whole = room([bundle.obs_size + bundle.choices])
         self._obs, self._allowed = np.split(self._whole, [bundle.obs_size])
         self._allowed.fill(1.0)
         self._inputs: Dict[str, Array] = {}
@@ -89,6 +89,7 @@ class ActorRunner:
         if bundle.memory_size:
             self._inputs["recurrent_in"] = self._memory
         self._shape = self._whole.shape
+        self._square_of_obs = _square_of(self._obs)
 
     def _make_finish(self, bundle: Bundle) -> List[Callable[[], object]]:
         """Return what brings the network's outputs into the action, within limits."""
@@ -99,11 +100,12 @@ class ActorRunner:
         self._safe = np.array(safe, np.float32)
         self._known_safe = ~np.isnan(self._safe)
         self._to_safe = self._limiting(self._wanted[:size])
-        self._numbers = self._wanted[:size]
+        numbers = self._wanted[:size]
         calls: List[Callable[[], object]] = []
         if size:
-            self._numbers = self._network.outputs["deterministic_continuous_actions"].reshape(-1)
-            calls += self._limiting(self._numbers)
+            numbers = self._network.outputs["deterministic_continuous_actions"].reshape(-1)
+            calls += self._limiting(numbers)
+        self._square_of_numbers = _square_of(numbers)
         if bundle.branches:
             chosen = self._network.outputs["deterministic_discrete_actions"].reshape(-1)
             calls.append(partial(np.copyto, self._action[size:], chosen, "unsafe"))
@@ -151,11 +153,11 @@ class ActorRunner:
         now = self.clock()
         if now - self._seen_s > self._patience_s:
             self._memory.fill(0.0)  # it knows nothing of the gap
-        if not np.dot(self._obs, self._obs) < LARGEST_SQUARE:  # one call; what is not a number is not smaller, either
+        if not self._square_of_obs() < LARGEST_SQUARE:  # one call; what is not a number is not smaller, either
             return self._stay_safe(self._not_finite())
         self._seen_s = now
         self._network()
-        if not np.dot(self._numbers, self._numbers) < LARGEST_SQUARE:
+        if not self._square_of_numbers() < LARGEST_SQUARE:
             return self._stay_safe("the network's action is not finite")
         for call in self._finish:
             call()
@@ -268,6 +270,11 @@ class ActorRunner:
     def _recovered(self) -> None:
         log.warning("observations are back: the policy acts again")
         self.reason = ""
+
+
+def _square_of(x: Array) -> Callable[[], Any]:
+    """Return what computes the sum of squares of what x holds; numpy's method takes half of its function's time."""
+    return partial(x.dot, x)
 
 
 def _values(given: Any, name: str, size: int) -> Array:

@@ -12,6 +12,7 @@ from onnx import TensorProto, helper
 from torch import Tensor, nn
 
 from trainers.edge.networks import NumpyNetwork
+from trainers.edge.operators import room
 from trainers.errors import RunError
 from trainers.export.numpy_actor import write_numpy_actor
 from trainers.export.robot_onnx import OPSET
@@ -176,3 +177,18 @@ def test_what_the_runtime_cannot_do_is_one_line(tmp_path: Path, nodes: list[onnx
         write_numpy_actor(tmp_path / "net.onnx", tmp_path / "actor.npz")
     assert "\n" not in str(refused.value)
     assert not (tmp_path / "actor.npz").exists()
+
+
+def test_a_bias_rides_behind_the_input_only_where_nobody_can_write_there(tmp_path: Path) -> None:
+    layer = nn.Linear(4, 3)
+    converted(layer, tmp_path, {"obs_0": torch.zeros(1, 4)}, ["out"])
+    loose = np.ones(5, np.float32)  # what follows the input in memory is a 1 now, and something else later
+    for obs, calls in ((room((1, 4)), 1), (loose[:4].reshape(1, 4), 2), (np.ones((1, 4), np.float32), 2)):
+        network = NumpyNetwork(tmp_path / "actor.npz", {"obs_0": obs})
+        assert len(network._calls) == calls
+        obs[:], loose[4] = [[0.5, -1.0, 2.0, 3.0]], 9.0
+        network()
+        with torch.no_grad():
+            np.testing.assert_allclose(network.outputs["out"], layer(torch.from_numpy(obs)), atol=1e-6)
+    with pytest.raises(ValueError, match="read-only"):
+        np.asarray(room((1, 4)).base)[4] = 2.0
