@@ -1,7 +1,9 @@
 """What an action costs: the robot's runtime beside bare numpy, ONNX Runtime, torch and Stable-Baselines3.
 
 All take turns in one process on one core, so that a machine whose speed varies is as unfair to each of them. The actor
-has 27 observations, 2 layers of 128 units and 6 actions; the runtime limits, rate-limits and watches them.
+has 27 observations, 2 layers of 128 tanh units and 6 actions, as Stable-Baselines3's policies have by default; the
+runtime limits, rate-limits and watches them. The last row is an actor of this project's own defaults, with swish and
+with observations that it normalises.
 
     python benchmarks/edge.py
 
@@ -16,7 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import onnxruntime
@@ -47,9 +49,10 @@ def make_bundle(actor: Actor, folder: Path) -> Path:
     return write_bundle(trained, folder / "actor", folder / "RobotArm.onnx", Options()).folder
 
 
-def our_actor() -> GaussianActor:
+def make_network(activation: Literal["tanh", "swish"], normalize: bool) -> GaussianActor:
     torch.manual_seed(0)
-    actor = GaussianActor(OBS, ActionShape(ACT), NetworkSettings(normalize=True, hidden_units=UNITS, num_layers=2))
+    settings = NetworkSettings(normalize=normalize, hidden_units=UNITS, num_layers=2, activation=activation)
+    actor = GaussianActor(OBS, ActionShape(ACT), settings)
     actor.mean.weight.data.mul_(30)
     actor.encoder.update_normalizer(torch.randn(1000, OBS))
     return actor.eval()
@@ -58,15 +61,13 @@ def our_actor() -> GaussianActor:
 def bare_numpy(actor: GaussianActor) -> Act:
     """The arithmetic alone, as one would write it."""
     state = {name: value.numpy() for name, value in actor.state_dict().items()}
-    mean, factor = state["encoder.0.mean"], state["encoder.0.inverse_std"]
-    layers = [(state[f"{name}.weight"].T.copy(), state[f"{name}.bias"]) for name in ("encoder.1", "encoder.3", "mean")]
+    names = dict.fromkeys(name.rpartition(".")[0] for name in state if name.endswith(".weight"))
+    *layers, (weight, bias) = [(state[f"{name}.weight"].T.copy(), state[f"{name}.bias"]) for name in names]
 
     def act(obs: Array) -> Array:
-        x = np.minimum(np.maximum((obs - mean) * factor, -5.0), 5.0)
-        for weight, bias in layers[:-1]:
-            x = x @ weight + bias
-            x = x / (1.0 + np.exp(-x))
-        weight, bias = layers[-1]
+        x = obs
+        for w, b in layers:
+            x = np.tanh(x @ w + b)
         action: Array = np.minimum(np.maximum(x @ weight + bias, -3.0), 3.0) / 3.0
         return action
 
@@ -180,8 +181,9 @@ def main() -> None:
     torch.set_num_threads(1)
     console = Console(highlight=False)
     with tempfile.TemporaryDirectory() as folder:
-        actor = our_actor()
-        bundle = make_bundle(actor, Path(folder) / "ours")
+        actor = make_network("tanh", normalize=False)
+        bundle = make_bundle(actor, Path(folder) / "plain")
+        own = make_bundle(make_network("swish", normalize=True), Path(folder) / "own")
         contestants = {
             "bare numpy arithmetic": bare_numpy(actor),
             "numpy runtime": ActorRunner(bundle, safety=SAFETY).act,
@@ -189,6 +191,7 @@ def main() -> None:
             "ONNX Runtime through ActorRunner": ActorRunner(bundle, "onnx", safety=SAFETY).act,
             "torch": bare_torch(actor),
             **stable_baselines3(Path(folder) / "foreign"),
+            "numpy runtime, own defaults": ActorRunner(own, safety=SAFETY).act,
         }
         took = measure(contestants, options.rounds)
         found = figures(took, bundle, cold_starts(bundle, options.starts))
