@@ -49,7 +49,7 @@ namespace UnityEngine
         public float linearDamping { get; set; }
         public float angularDamping { get; set; }
         public float jointFriction { get; set; }
-        public int solverIterations { get; set; }
+        public float maxAngularVelocity { get; set; } = 7;
         public ArticulationJointType jointType { get; set; }
         public Vector3 anchorPosition { get; set; }
         public Quaternion anchorRotation { get; set; } = Quaternion.identity;
@@ -95,6 +95,7 @@ namespace UnityEngine
             var unit = IsHinge ? k_Radian : 1;
             var wanted = m_Drive.stiffness > 0 ? (m_Drive.target * unit - m_Position) / (5 * k_Lag) : m_Drive.targetVelocity * unit;
             m_Velocity += (wanted - m_Velocity) * Math.Min(dt / k_Lag, 1);
+            m_Velocity = IsHinge ? Math.Min(Math.Max(m_Velocity, -maxAngularVelocity), maxAngularVelocity) : m_Velocity;
             m_Position += m_Velocity * dt;
             if (m_Drive.upperLimit > m_Drive.lowerLimit)
             {

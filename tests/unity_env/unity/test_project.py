@@ -5,10 +5,12 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
 from tests.helpers import assert_refused, cli
+from unity_env.sim.description import load_description
 from unity_env.sim.role import all_roles
 from unity_env.unity import PROJECT
 from unity_env.unity.describe import stale, write_descriptions
@@ -78,6 +80,20 @@ def test_the_physics_step_divides_every_control_period_and_is_the_scripts() -> N
     match = re.search(r"PhysicsStepS = ([0-9.]+)f;", source)
     assert match is not None
     assert float(match[1]) == step
+
+
+def test_nothing_sleeps_and_links_may_turn_as_fast_as_described() -> None:
+    text = (PROJECT / "ProjectSettings" / "DynamicsManager.asset").read_text(encoding="utf-8")
+    physics = yaml.safe_load(text.partition("!u!55 &1")[2])["PhysicsManager"]
+    assert physics["m_SleepThreshold"] == 0.0  # contacts of bodies that sleep are not told
+    source = (SCRIPTS / "Runtime" / "RobotAgent.cs").read_text(encoding="utf-8")
+    match = re.search(r"k_FastestTurn = ([0-9.]+)f;", source)
+    assert match is not None
+    arm, mobile = load_description("arm"), load_description("mobile")
+    fastest = np.abs([mobile.max_velocity_m_s, mobile.max_yaw_velocity_rad_s] @ np.abs(mobile.wheel_map)).max()
+    chain = sum(joint.max_velocity_rad_s for joint in arm.joints)
+    for limit in (physics["m_DefaultMaxAngularSpeed"], float(match[1])):
+        assert limit > 2.0 * max(fastest, chain)
 
 
 def test_the_manifest_asks_for_ml_agents_and_what_it_needs() -> None:

@@ -13,6 +13,7 @@ namespace RobotRL
     [RequireComponent(typeof(RobotSensors))]
     public abstract class RobotAgent : Agent
     {
+        const float k_FastestTurn = 50f; // rad/s, of a link; wheels turn at 17, and Unity's limit may be 7
         [SerializeField] string m_Task = "";
         Role m_Role;
         DelayedCommands m_Delayed;
@@ -55,6 +56,10 @@ namespace RobotRL
             m_Command = new double[m_Role.CommandSize];
             m_Continuous = new float[m_Role.CommandSize];
             m_Chosen = new int[m_Role.Choices.Length];
+            foreach (var link in GetComponentsInChildren<ArticulationBody>())
+            {
+                link.maxAngularVelocity = k_FastestTurn; // a scene file does not keep it
+            }
             return m_Role;
         }
 

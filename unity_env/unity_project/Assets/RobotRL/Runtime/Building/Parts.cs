@@ -128,7 +128,6 @@ namespace RobotRL.Building
             body.linearDamping = 0f;
             body.angularDamping = 0f;
             body.jointFriction = 0f;
-            body.solverIterations = 12;
             return body;
         }
 
