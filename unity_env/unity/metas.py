@@ -1,11 +1,13 @@
 """Unity's .meta files: every asset's GUID, which must never change, from the asset's path."""
 
+import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 _NAMESPACE = uuid.UUID("6a1f1d52-0f0c-5c0e-9b36-2f1d3c7f5a10")
-_GENERATED = ("Scenes", "Materials")  # made by the Editor, with metas of its own
+_OURS = ("RobotRL", "StreamingAssets")  # below Assets; all else is the user's and the Editor's, with metas of its own
+_GUID = re.compile(r"^guid: (\w+)$", re.MULTILINE)
 _IMPORTERS = {
     ".cs": "MonoImporter:\n  externalObjects: {}\n  serializedVersion: 2\n  defaultReferences: []\n"
     "  executionOrder: 0\n  icon: {instanceID: 0}\n",
@@ -22,19 +24,22 @@ def guid(asset: str) -> str:
 
 
 def metas(project: Path) -> dict[Path, str]:
-    """Return .meta file -> its text, for every asset of a project that is kept in git."""
+    """Return .meta file -> its text, for every asset of a project that comes from here."""
     return {
         asset.with_name(f"{asset.name}.meta"): _meta(asset, asset.relative_to(project).as_posix())
-        for asset in _assets(project / "Assets")
+        for asset in _files(project)
+        if asset.suffix != ".meta"
     }
 
 
 def stale_metas(project: Path) -> list[Path]:
-    """Return .meta files that are missing or differ, and those whose asset is gone."""
+    """Return .meta files that are missing or have another GUID, and those whose asset is gone.
+
+    The Editor may write the rest of a file anew.
+    """
     wanted = metas(project)
-    differing = [path for path, text in wanted.items() if not path.is_file() or path.read_text("utf-8") != text]
-    orphans = [path for path in sorted((project / "Assets").rglob("*.meta")) if path not in wanted]
-    return differing + [path for path in orphans if not _is_generated(path, project)]
+    differing = [path for path, text in wanted.items() if _guid_in(path) != _guid_of(text)]
+    return differing + [path for path in _files(project) if path.suffix == ".meta" and path not in wanted]
 
 
 def write_metas(project: Path) -> list[Path]:
@@ -52,16 +57,21 @@ def write_metas(project: Path) -> list[Path]:
     return changed
 
 
-def _assets(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.suffix != ".meta" and not hidden and not _is_generated(path, folder.parent):
-            yield path
+def _files(project: Path) -> Iterator[Path]:
+    for name in _OURS:
+        folder = project / "Assets" / name
+        for path in [folder, folder.with_name(f"{name}.meta"), *sorted(folder.rglob("*"))]:
+            if path.exists() and not any(part.startswith(".") for part in path.relative_to(project).parts):
+                yield path
 
 
-def _is_generated(path: Path, project: Path) -> bool:
-    first = path.relative_to(project / "Assets").parts[0]
-    return first.removesuffix(".meta") in _GENERATED
+def _guid_in(path: Path) -> str | None:
+    return _guid_of(path.read_text("utf-8", "replace")) if path.is_file() else None
+
+
+def _guid_of(text: str) -> str | None:
+    match = _GUID.search(text)
+    return match[1] if match else None
 
 
 def _meta(asset: Path, name: str) -> str:

@@ -52,18 +52,26 @@ def test_guids_are_unique_stable_and_well_formed() -> None:
 
 
 def test_a_lost_and_an_orphaned_meta_are_found_and_mended(project: Path) -> None:
-    lost, orphan = (project / "Assets" / name for name in ("RobotRL.meta", "Gone.cs.meta"))
+    lost, orphan = (project / "Assets" / name for name in ("RobotRL.meta", "RobotRL/Gone.cs.meta"))
     lost.unlink()
     orphan.write_text("fileFormatVersion: 2\n", encoding="utf-8")
-    scene = project / "Assets" / "Scenes" / "arm_reach.unity.meta"  # the Editor's own
-    scene.parent.mkdir()
-    scene.write_text("fileFormatVersion: 2\n", encoding="utf-8")
     assert sorted(stale_metas(project)) == sorted([lost, orphan])
     outcome = cli("unity", "describe", project)
     assert outcome.out == f"wrote     {lost}\nremoved   {orphan}\n"
     assert stale_metas(project) == []
-    assert scene.exists()
     assert cli("unity", "describe", project).out == f"{project} is up to date\n"
+
+
+def test_what_the_user_adds_and_the_editor_writes_is_left_alone(project: Path) -> None:
+    written = "fileFormatVersion: 2\nguid: {}\nScriptedImporter:\n  userData: \n"
+    for name in ("RobotArm.onnx", "Scenes/arm_reach.unity", "ML-Agents/Timers/start_timers.json"):
+        added = project / "Assets" / name
+        added.parent.mkdir(parents=True, exist_ok=True)
+        added.touch()
+        added.with_name(f"{added.name}.meta").write_text(written.format("0123456789abcdef" * 2), encoding="utf-8")
+    area = project / "Assets" / "RobotRL" / "Runtime" / "TrainingArea.cs.meta"
+    area.write_text(written.format(guid("Assets/RobotRL/Runtime/TrainingArea.cs")), encoding="utf-8")
+    assert stale_metas(project) == []
 
 
 def test_describe_refuses_a_folder_that_is_no_project(tmp_path: Path) -> None:
