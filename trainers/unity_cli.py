@@ -52,9 +52,7 @@ def describe(project: Project = None) -> None:
     from unity_env.unity.describe import write_descriptions  # noqa: PLC0415
     from unity_env.unity.metas import write_metas  # noqa: PLC0415
 
-    folder = project or PROJECT
-    if not (folder / "Assets").is_dir():
-        raise UserError(f"{folder}: no Unity project there (no Assets folder)")
+    folder = _existing(project or PROJECT)
     changed = [*write_descriptions(folder), *write_metas(folder)]
     for path in changed:
         print(f"wrote     {path}" if path.exists() else f"removed   {path}")
@@ -77,7 +75,7 @@ def doctor(
     from unity_env.unity.editor import TARGETS, build_command, hub_folder  # noqa: PLC0415
     from unity_env.unity.editor import build as build_player  # noqa: PLC0415
 
-    folder = project or PROJECT
+    folder = _existing(project or PROJECT)
     if target not in TARGETS:
         raise UserError(f"--target {target}: unknown, known are {', '.join(TARGETS)}")
     findings, editor = examine(folder, hub or hub_folder())
@@ -96,3 +94,9 @@ def doctor(
         if fault:
             raise RunError(fault)
         raise typer.Exit(0 if verify_player(str(player), None, VERIFY_STEPS, VERIFY_TIMEOUT_S) else 1)
+
+
+def _existing(project: Path) -> Path:
+    if not (project / "Assets").is_dir():
+        raise UserError(f"{project}: no Unity project there (no Assets folder)")
+    return project

@@ -1,17 +1,18 @@
 """Can this Unity project be built here? What was found, line by line."""
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from unity_env.unity import PROJECT
 from unity_env.unity.describe import stale
-from unity_env.unity.editor import Editor, installed_editors
+from unity_env.unity.editor import Editor, installed_editors, version_key
 from unity_env.unity.metas import stale_metas
 from unity_env.unity.project import ProjectError, editor_version, fixed_timestep, packages
 
 ML_AGENTS = "com.unity.ml-agents"
-_MEND = "run: robotrl unity describe"
+_CLOCK_TOLERANCE_S = 1e-6  # Unity 6 keeps a count of ticks, rounded down
 
 
 @dataclass(frozen=True)
@@ -64,32 +65,41 @@ def _packages(project: Path) -> str:
 
 def _clock(project: Path) -> str:
     found, wanted = fixed_timestep(project), fixed_timestep(PROJECT)
-    if found != wanted:
-        raise ProjectError(f"{project / 'ProjectSettings' / 'TimeManager.asset'}: {found:g} s, expected {wanted:g} s")
-    return f"physics steps of {found:g} s"
+    if abs(found - wanted) > _CLOCK_TOLERANCE_S:
+        raise ProjectError(f"{project / 'ProjectSettings' / 'TimeManager.asset'}: {found:.4g} s, expected {wanted:g} s")
+    return f"physics steps of {found:.4g} s"
 
 
 def _descriptions(project: Path) -> str:
     old = stale(project)
     if old:
-        raise ProjectError(f"{old[0]} is missing or out of date; {_MEND}")
+        raise ProjectError(f"{old[0]} is missing or out of date; {_mend(project)}")
     return "up to date"
 
 
 def _metas(project: Path) -> str:
     wrong = stale_metas(project)
     if wrong:
-        raise ProjectError(f"{wrong[0]} is missing, wrong, or without its asset; {_MEND}")
+        raise ProjectError(f"{wrong[0]} is missing, wrong, or without its asset; {_mend(project)}")
     return "complete"
+
+
+def _mend(project: Path) -> str:
+    named = "" if project == PROJECT else f" {shlex.quote(str(project))}"
+    return f"run: robotrl unity describe{named}"
 
 
 _LOOKS = {"packages": _packages, "clock": _clock, "descriptions": _descriptions, "meta files": _metas}
 
 
 def _choose(editors: list[Editor], wanted: str, hub: Path) -> tuple[Finding, Editor | None]:
-    """Take the Editor that the project was made with, or a later patch of the same release."""
+    """Take the Editor that the project was made with, or the newest later patch of the same release."""
     release = wanted.rpartition(".")[0]
-    fitting = [editor for editor in editors if editor.version.rpartition(".")[0] == release]
+    fitting = [
+        editor
+        for editor in editors
+        if editor.version.rpartition(".")[0] == release and version_key(editor.version) >= version_key(wanted)
+    ]
     exact = [editor for editor in fitting if editor.version == wanted]
     if not editors:
         return Finding(
@@ -98,7 +108,7 @@ def _choose(editors: list[Editor], wanted: str, hub: Path) -> tuple[Finding, Edi
     if not fitting:
         others = ", ".join(editor.version for editor in editors)
         return Finding(
-            False, "Editor", f"found {others}; expected {wanted}, or another {release}: install it with Unity Hub"
+            False, "Editor", f"found {others}; expected {wanted}, or a later {release}: install it with Unity Hub"
         ), None
     editor = (exact or fitting)[-1]
     note = "" if exact else f", the project was made with {wanted}"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -46,17 +47,18 @@ def installed_editors(hub: Path, platform: str = sys.platform) -> list[Editor]:
     chosen = _read(hub / "secondaryInstallPath.json")
     if isinstance(chosen, str) and chosen:
         folders.append(Path(chosen))
-    found = {
-        path.name: Editor(path.name, _executable(path, platform)) for folder in folders for path in folder.glob("*")
-    }
+    known = [Editor(path.name, _executable(path, platform)) for folder in folders for path in folder.glob("*")]
     for entry in _located(_read(hub / "editors-v2.json") or _read(hub / "editors.json")):
         locations = entry.get("location") or []
-        for location in [locations] if isinstance(locations, str) else locations:
-            version = str(entry.get("version", ""))
-            found[version] = Editor(version, Path(location))
-    return sorted(
-        (editor for editor in found.values() if editor.executable.is_file()), key=lambda editor: editor.version
-    )
+        paths = [Path(location) for location in ([locations] if isinstance(locations, str) else locations)]
+        known += [Editor(str(entry.get("version", "")), _inside(path)) for path in paths]
+    there = {editor.version: editor for editor in known if editor.executable.is_file()}
+    return sorted(there.values(), key=lambda editor: version_key(editor.version))
+
+
+def version_key(version: str) -> list[int]:
+    """Return the numbers of a version, to sort by: 6000.0.9f1 comes before 6000.0.30f1."""
+    return [int(number) for number in re.findall(r"\d+", version)]
 
 
 def build_command(editor: Editor, project: Path, target: str) -> list[str]:
@@ -113,5 +115,10 @@ def _executable(folder: Path, platform: str) -> Path:
     if platform == "win32":
         return folder / "Editor" / "Unity.exe"
     if platform == "darwin":
-        return folder / "Unity.app" / "Contents" / "MacOS" / "Unity"
+        return _inside(folder / "Unity.app")
     return folder / "Editor" / "Unity"
+
+
+def _inside(located: Path) -> Path:
+    """Return the executable of what the Hub calls an Editor's location, on macOS a bundle."""
+    return located / "Contents" / "MacOS" / "Unity" if located.suffix == ".app" else located

@@ -4,6 +4,9 @@ import json
 import re
 from pathlib import Path
 
+# As Unity 6 writes it, once the project was open: a count of ticks, and their rate in Hz as a fraction.
+_TICKS = r"^  Fixed Timestep:\s+m_Count: (\d+)\s+m_Rate:\s+m_Denominator: (\d+)\s+m_Numerator: ([1-9]\d*)$"
+
 
 class ProjectError(ValueError):
     """A Unity project that is none, or lacks what this project needs: file, what, what would be right."""
@@ -25,7 +28,11 @@ def fixed_timestep(project: Path) -> float:
         ProjectError: it does not say.
     """
     path = project / "ProjectSettings" / "TimeManager.asset"
-    return float(_found(path, r"^  Fixed Timestep: ([0-9.]+)$", "Fixed Timestep"))
+    ticks = re.search(_TICKS, _text(path), re.MULTILINE)
+    if ticks is None:
+        return float(_found(path, r"^  Fixed Timestep: (\d+(?:\.\d+)?)$", "Fixed Timestep"))
+    count, denominator, numerator = (int(number) for number in ticks.groups())
+    return count * denominator / numerator
 
 
 def packages(project: Path) -> dict[str, str]:
@@ -35,9 +42,9 @@ def packages(project: Path) -> dict[str, str]:
         ProjectError: there is no readable manifest.
     """
     path = project / "Packages" / "manifest.json"
+    text = _text(path)
     try:
-        dependencies = json.loads(_text(path))["dependencies"]
-        return {str(name): str(version) for name, version in dependencies.items()}
+        return {str(name): str(version) for name, version in json.loads(text)["dependencies"].items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ProjectError(f"{path}: no list of dependencies in it ({error})") from None
 
@@ -51,6 +58,6 @@ def _found(path: Path, pattern: str, what: str) -> str:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise ProjectError(f"{path}: {error.strerror}; is this the folder of a Unity project?") from None

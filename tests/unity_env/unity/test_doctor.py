@@ -13,7 +13,7 @@ from unity_env.unity import PROJECT
 from unity_env.unity.editor import hub_folder, installed_editors
 from unity_env.unity.project import editor_version
 
-MEND = "run: robotrl unity describe"
+MEND = "run: robotrl unity describe {project}"
 WANTED = editor_version(PROJECT)
 PLAYER = """import sys
 from unity_env.sim.player import main
@@ -58,6 +58,20 @@ def test_editors_are_found_where_the_hub_says(hub: Path, tmp_path: Path) -> None
     assert found == [("2022.3.5f1", usual), (WANTED, by_hand), ("6000.0.31f1", second)]
 
 
+def test_a_place_that_the_hub_remembers_hides_no_editor_that_is_there(hub: Path, tmp_path: Path) -> None:
+    usual = install(tmp_path / "home" / "Unity" / "Hub" / "Editor" / WANTED)
+    locate(hub, (WANTED, tmp_path / "gone"))
+    assert [editor.executable for editor in installed_editors(hub, "linux")] == [usual]
+
+
+def test_on_macos_the_hub_tells_the_bundle_that_the_editor_is_in(hub: Path, tmp_path: Path) -> None:
+    executable = tmp_path / "Unity.app" / "Contents" / "MacOS" / "Unity"
+    executable.parent.mkdir(parents=True)
+    executable.touch()
+    locate(hub, (WANTED, tmp_path / "Unity.app"))
+    assert [editor.executable for editor in installed_editors(hub, "darwin")] == [executable]
+
+
 def test_damaged_files_of_the_hub_name_no_editor(hub: Path) -> None:
     (hub / "editors-v2.json").write_text("{", encoding="utf-8")
     (hub / "secondaryInstallPath.json").write_text('""', encoding="utf-8")
@@ -87,7 +101,37 @@ def test_an_editor_of_another_release_is_refused(hub: Path, project: Path, tmp_p
     locate(hub, ("2022.3.5f1", install(tmp_path / "old")))
     outcome = cli("unity", "doctor", project, "--hub", hub)
     assert outcome.code == 1
-    assert f"found 2022.3.5f1; expected {WANTED}, or another 6000.0: install it with Unity Hub" in outcome.out
+    assert f"found 2022.3.5f1; expected {WANTED}, or a later 6000.0: install it with Unity Hub" in outcome.out
+
+
+def test_without_the_exact_editor_the_newest_later_patch_is_taken_and_no_earlier_one(
+    hub: Path, project: Path, tmp_path: Path
+) -> None:
+    early, late, newest = (
+        (version, install(tmp_path / version)) for version in ("6000.0.9f1", "6000.0.58f2", "6000.0.101f1")
+    )
+    locate(hub, newest, early, late)
+    outcome = cli("unity", "doctor", project, "--hub", hub)
+    assert f"ok   Editor         6000.0.101f1, the project was made with {WANTED}  {newest[1]}\n" in outcome.out
+    locate(hub, early)
+    outcome = cli("unity", "doctor", project, "--hub", hub)
+    assert f"found 6000.0.9f1; expected {WANTED}, or a later 6000.0: install it with Unity Hub" in outcome.out
+
+
+def test_the_doctor_refuses_a_folder_that_is_no_project(tmp_path: Path) -> None:
+    assert_refused(cli("unity", "doctor", tmp_path), r"no Unity project there \(no Assets folder\)")
+
+
+@pytest.mark.parametrize(
+    ("count", "found"),
+    [(705_599, "ok   clock          physics steps of 0.005 s"), (2_822_399, "0.02 s, expected 0.005 s")],
+)
+def test_the_clock_is_read_as_unity_6_writes_it(hub: Path, project: Path, count: int, found: str) -> None:
+    path = project / "ProjectSettings" / "TimeManager.asset"
+    text = path.read_text(encoding="utf-8")
+    ticks = f"\n    m_Count: {count}\n    m_Rate:\n      m_Denominator: 1\n      m_Numerator: 141120000"
+    path.write_text(text.replace("Fixed Timestep: 0.005", f"Fixed Timestep:{ticks}"), encoding="utf-8")
+    assert found in cli("unity", "doctor", project, "--hub", hub).out
 
 
 def test_a_whole_project_with_its_editor_gets_the_build_command(hub: Path, project: Path, tmp_path: Path) -> None:
@@ -122,7 +166,7 @@ def test_what_is_wrong_is_one_line(
     outcome = cli("unity", "doctor", project, "--hub", hub)
     assert outcome.code == 1
     (bad,) = [line for line in outcome.out.splitlines() if line.startswith("BAD")]
-    assert bad.endswith(message)
+    assert bad.endswith(message.format(project=project))
 
 
 def test_a_build_is_verified(hub: Path, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
