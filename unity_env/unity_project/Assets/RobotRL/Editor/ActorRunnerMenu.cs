@@ -1,4 +1,5 @@
 using Unity.InferenceEngine;
+using Unity.MLAgents.Policies;
 using UnityEditor;
 using UnityEngine;
 
@@ -30,7 +31,7 @@ namespace RobotRL.Editor
         static RobotAgent[] Driven(string actor)
         {
             var agents = Object.FindObjectsByType<RobotAgent>(FindObjectsSortMode.None);
-            var named = System.Array.FindAll(agents, agent => agent.Role.Task.Behavior == actor);
+            var named = System.Array.FindAll(agents, agent => agent.GetComponent<BehaviorParameters>().BehaviorName == actor);
             return named.Length > 0 ? named : agents;
         }
 

@@ -69,10 +69,6 @@ namespace RobotRL
             }
         }
 
-        /// <summary>Where the base is in a room, without looking around.</summary>
-        public Vec2 PositionIn(Transform room) =>
-            m_JustPlaced ? m_Position : room.InverseTransformPoint(transform.position).ToRobot().OnFloor;
-
         /// <summary>Read pose, velocities, wheels, bumper and lidar.</summary>
         /// <param name="room">in whose frame.</param>
         /// <param name="state">where to write.</param>
@@ -98,7 +94,7 @@ namespace RobotRL
             }
             var ahead = room.InverseTransformDirection(transform.forward).ToRobot().OnFloor;
             var velocity = m_Base.GetPointVelocity(transform.position);
-            state.Position = PositionIn(room);
+            state.Position = room.InverseTransformPoint(transform.position).ToRobot().OnFloor;
             state.Heading = 1 / ahead.Length * ahead;
             state.Velocity = room.InverseTransformDirection(velocity).ToRobot().OnFloor;
             state.YawVelocity = transform.InverseTransformDirection(m_Base.angularVelocity).ToRobotAxis().Z;

@@ -36,7 +36,7 @@ namespace RobotRL
             m_Robot.Acted += Walk;
         }
 
-        void Walk() => m_Person.Step(m_Robot.Body.PositionIn(transform));
+        void Walk() => m_Person.Step(m_Robot.State.Position);
 
         protected override void Place()
         {
