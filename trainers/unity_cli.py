@@ -72,7 +72,7 @@ def doctor(
     """Check a Unity project, find its Editor, print the build command; exit code 1 where something is missing."""
     from unity_env.unity import PROJECT  # noqa: PLC0415
     from unity_env.unity.doctor import examine  # noqa: PLC0415
-    from unity_env.unity.editor import TARGETS, build_command, hub_folder  # noqa: PLC0415
+    from unity_env.unity.editor import TARGETS, build_command, hub_folder, runs_here  # noqa: PLC0415
     from unity_env.unity.editor import build as build_player  # noqa: PLC0415
 
     folder = _existing(project or PROJECT)
@@ -90,9 +90,14 @@ def doctor(
         raise typer.Exit(1)
     if build:
         player.parent.mkdir(parents=True, exist_ok=True)
-        fault = build_player(command, player, player.parent / "build.log")
+        log = player.parent / "build.log"
+        print(f"building, this takes minutes; the Editor's output: {log}", flush=True)
+        fault = build_player(command, player, log)
         if fault:
             raise RunError(fault)
+        if not runs_here(target):
+            print(f"built {player}; verify it on the system that it is for")
+            return
         raise typer.Exit(0 if verify_player(str(player), None, VERIFY_STEPS, VERIFY_TIMEOUT_S) else 1)
 
 

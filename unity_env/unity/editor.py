@@ -17,6 +17,7 @@ TARGETS = {
     "MacOS": Path("Builds/macOS/robotrl.app"),
 }
 """Method of PlayerBuild.cs -> the player it builds, below the project."""
+_PLATFORMS = {"Linux": "linux", "LinuxServer": "linux", "Windows": "win32", "MacOS": "darwin"}
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,11 @@ def version_key(version: str) -> list[int]:
     return [int(number) for number in re.findall(r"\d+", version)]
 
 
+def runs_here(target: str, platform: str = sys.platform) -> bool:
+    """Tell whether a target's player runs on this system."""
+    return _PLATFORMS[target] == platform
+
+
 def build_command(editor: Editor, project: Path, target: str) -> list[str]:
     """Return the command line that builds a player."""
     return [
@@ -83,11 +89,15 @@ def build(command: list[str], player: Path, log: Path) -> str | None:
     except OSError as error:
         return f"{command[0]}: {error.strerror}"
     if code:
-        errors = [line for line in log.read_text("utf-8", "replace").splitlines() if "error" in line.lower()]
-        return (
-            f"the Editor exited with code {code}: {errors[0].strip() if errors else 'no error in its log'} (log: {log})"
-        )
+        return f"the Editor exited with code {code}: {_error_in(log.read_text('utf-8', 'replace'))} (log: {log})"
     return None if player.exists() else f"the Editor made no {player} (log: {log})"
+
+
+def _error_in(log: str) -> str:
+    """Return the first line with a compiler's error, or the last one with any: the Editor is full of harmless ones."""
+    errors = [line.strip() for line in log.splitlines() if "error" in line.lower()]
+    of_compiler = [line for line in errors if "error CS" in line]
+    return of_compiler[0] if of_compiler else errors[-1] if errors else "no error in its log"
 
 
 def _located(data: Any) -> list[dict[str, Any]]:

@@ -186,7 +186,7 @@ def test_a_build_is_verified(hub: Path, project: Path, tmp_path: Path, monkeypat
     ("script", "message"),
     [
         (
-            "echo 'Assets/A.cs(3,4): error CS0103: no such name'; exit 1",
+            "echo 'Error: no token'; echo 'Assets/A.cs(3,4): error CS0103: no such name'; echo 'Error: end'; exit 1",
             r"exited with code 1: Assets/A.cs\(3,4\): error CS0103",
         ),
         ("exit 0", r"the Editor made no .*robotrl.x86_64 \(log: .*build.log\)"),
@@ -195,6 +195,15 @@ def test_a_build_is_verified(hub: Path, project: Path, tmp_path: Path, monkeypat
 def test_a_failed_build_is_one_line(hub: Path, project: Path, tmp_path: Path, script: str, message: str) -> None:
     locate(hub, (WANTED, install(tmp_path / "editor", script)))
     assert_refused(cli("unity", "doctor", project, "--hub", hub, "--build"), message, code=3)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the player is for a system that this one is not")
+def test_a_player_for_another_system_is_built_and_not_run(hub: Path, project: Path, tmp_path: Path) -> None:
+    player = project / "Builds" / "Windows" / "robotrl.exe"
+    locate(hub, (WANTED, install(tmp_path / "editor", f"touch {player}")))
+    outcome = cli("unity", "doctor", project, "--hub", hub, "--build", "--target", "Windows")
+    assert outcome.code == 0, outcome.out + outcome.err
+    assert outcome.out.splitlines()[-1] == f"built {player}; verify it on the system that it is for"
 
 
 def test_an_unknown_target_is_refused() -> None:
