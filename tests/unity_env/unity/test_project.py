@@ -135,6 +135,11 @@ def test_unity_calls_a_script_by_the_name_of_its_file() -> None:
         assert set(components) <= {path.stem}, path
 
 
+def test_a_trainers_number_of_areas_counts_in_the_editor_too() -> None:
+    source = (SCRIPTS / "Editor" / "SceneBuilder.cs").read_text(encoding="utf-8")
+    assert "replicator.buildOnly = false;" in source  # ML-Agents' own default is a single area
+
+
 def test_the_workflow_builds_what_the_project_can_build() -> None:
     text = (PROJECT.parents[1] / ".github" / "workflows" / "unity-players.yml").read_text(encoding="utf-8")
     players = yaml.safe_load(text)["jobs"]["build"]["strategy"]["matrix"]["include"]

@@ -13,7 +13,7 @@ namespace RobotRL.Editor
     public static class SceneBuilder
     {
         const string k_Scenes = "Assets/Scenes", k_Materials = "Assets/Materials";
-        const int k_Areas = 16; // where no trainer asks for another number
+        const int k_Areas = 1; // where no trainer asks for more
         const float k_Separation = 12f; // m, more than the widest room
 
         static readonly Dictionary<string, Color> k_Colors = new Dictionary<string, Color>
@@ -62,6 +62,7 @@ namespace RobotRL.Editor
             replicator.baseArea = area;
             replicator.numAreas = k_Areas;
             replicator.separation = k_Separation;
+            replicator.buildOnly = false; // a trainer's num_areas counts in the Editor, too
             AddLight();
             AddCamera(task.StartsWith("arm") ? 1.8f : 7f);
             return Save(scene, task);
