@@ -50,9 +50,10 @@ def installed_editors(hub: Path, platform: str = sys.platform) -> list[Editor]:
         folders.append(Path(chosen))
     known = [Editor(path.name, _executable(path, platform)) for folder in folders for path in folder.glob("*")]
     for entry in _located(_read(hub / "editors-v2.json") or _read(hub / "editors.json")):
-        locations = entry.get("location") or []
-        paths = [Path(location) for location in ([locations] if isinstance(locations, str) else locations)]
-        known += [Editor(str(entry.get("version", "")), _inside(path)) for path in paths]
+        version, locations = entry.get("version"), entry.get("location")
+        paths = locations if isinstance(locations, list) else [locations]
+        texts = [path for path in paths if isinstance(path, str) and isinstance(version, str)]
+        known += [Editor(str(version), _inside(Path(path))) for path in texts]
     there = {editor.version: editor for editor in known if editor.executable.is_file()}
     return sorted(there.values(), key=lambda editor: version_key(editor.version))
 

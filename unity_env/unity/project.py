@@ -18,7 +18,9 @@ def editor_version(project: Path) -> str:
     Raises:
         ProjectError: it does not say.
     """
-    return _found(project / "ProjectSettings" / "ProjectVersion.txt", r"^m_EditorVersion: (\S+)$", "m_EditorVersion")
+    return _found(
+        project / "ProjectSettings" / "ProjectVersion.txt", r"^m_EditorVersion: (\d+\.\d+\.\S+)$", "m_EditorVersion"
+    )
 
 
 def fixed_timestep(project: Path) -> float:

@@ -72,8 +72,11 @@ def test_on_macos_the_hub_tells_the_bundle_that_the_editor_is_in(hub: Path, tmp_
     assert [editor.executable for editor in installed_editors(hub, "darwin")] == [executable]
 
 
-def test_damaged_files_of_the_hub_name_no_editor(hub: Path) -> None:
-    (hub / "editors-v2.json").write_text("{", encoding="utf-8")
+@pytest.mark.parametrize(
+    "damaged", ["{", "3", "[7]", '{"data": [{"version": null, "location": [3, "/bin/sh"]}, {"location": "/bin/sh"}]}']
+)
+def test_damaged_files_of_the_hub_name_no_editor(hub: Path, damaged: str) -> None:
+    (hub / "editors-v2.json").write_text(damaged, encoding="utf-8")
     (hub / "secondaryInstallPath.json").write_text('""', encoding="utf-8")
     assert installed_editors(hub, "linux") == []
 

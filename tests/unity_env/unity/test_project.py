@@ -155,6 +155,7 @@ def test_the_workflow_builds_what_the_project_can_build() -> None:
     ("file", "text", "message"),
     [
         ("ProjectSettings/ProjectVersion.txt", "", r"ProjectVersion.txt: no m_EditorVersion in it"),
+        ("ProjectSettings/ProjectVersion.txt", "m_EditorVersion: new", r"ProjectVersion.txt: no m_EditorVersion in it"),
         (
             "ProjectSettings/ProjectVersion.txt",
             None,
