@@ -128,8 +128,9 @@ def test_observations_are_the_embedded_simulations_for_the_same_state(play: Play
         session.act(rng)
 
 
-def test_tasks_verify_finds_no_difference_in_the_projects_player(build: Path) -> None:
-    outcome = cli("tasks", "verify", "arm_reach", "--env", build, "--steps", 40)
+@pytest.mark.parametrize("task", ["arm_reach", "playroom"])
+def test_tasks_verify_finds_no_difference_in_the_projects_player(build: Path, task: str) -> None:
+    outcome = cli("tasks", "verify", task, "--env", build, "--steps", 40)
     assert outcome.code == 0, outcome.out + outcome.err
     assert outcome.out.splitlines()[-1] == "no differences"
     assert "  ok    RobotArm control period" in outcome.out
