@@ -1,4 +1,4 @@
-"""Q(s, a) of continuous actions, and the target networks that follow what is learned."""
+"""Q(s, a) of continuous actions, and of choices beside them; the target networks that follow what is learned."""
 
 import math
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from trainers.networks import ACTIVATIONS
+from trainers.networks import ACTIVATIONS, Body
 from trainers.normalizer import Normalizer
 from trainers.observation import Observed, as_observation
 from trainers.sensors import Sensors
@@ -17,12 +17,17 @@ from trainers.settings import NetworkSettings
 class ActionValue(nn.Module):
     """Q_i(s, a) of several networks that share nothing but the observations' normaliser, computed at once.
 
+    What is no vector goes through encoders that the networks share; so does what is remembered, an encoder and a memory
+    of the observations in front of them (Ni et al. 2022, arXiv 2110.05038, section 4). As with `Body`, inputs are then
+    what `remember` or `step` makes of observations. Masks behind them are not read.
+
     Args:
-        observed: D, or the sensors that are seen; what is no vector goes through encoders that the networks share.
-        action_size: A.
+        observed: D, or the sensors that are seen.
+        action_size: C, numbers of an action.
         settings: shape of each network.
         networks: how many, I.
         normalizer: of the observations, the actor's own; None takes them as they are.
+        choices: M, each has a Q of its own (Christodoulou 2019, arXiv 1910.07207); 0 where there are numbers alone.
     """
 
     def __init__(
@@ -32,28 +37,47 @@ class ActionValue(nn.Module):
         settings: NetworkSettings,
         networks: int,
         normalizer: Normalizer | None,
+        choices: int = 0,
     ) -> None:
         super().__init__()
         observation = as_observation(observed)
-        obs_size = observation.size
-        self.normalizer = normalizer
-        self.sensors = None if observation.is_vector else Sensors(observation, settings, normalizer)
-        if self.sensors is not None:
+        obs_size = self.obs_size = observation.size
+        self.normalizer, self.choices = normalizer, choices
+        self.body = None if settings.memory is None else Body(observation, settings, normalizer)
+        plain = self.body is not None or observation.is_vector
+        self.sensors = None if plain else Sensors(observation, settings, normalizer)
+        if self.body is not None:
+            obs_size = self.body.feature_size
+        elif self.sensors is not None:
             obs_size = self.sensors.output_size
         hidden = [settings.hidden_units] * settings.num_layers
         layers: list[nn.Module] = []
         for fan_in, fan_out in pairwise([obs_size + action_size, *hidden]):
             layers += [ParallelLinear(networks, fan_in, fan_out, math.sqrt(2)), ACTIVATIONS[settings.activation]()]
-        self.layers = nn.Sequential(*layers, ParallelLinear(networks, hidden[-1], 1, 1.0))
+        self.layers = nn.Sequential(*layers, ParallelLinear(networks, hidden[-1], choices or 1, 1.0))
 
-    def forward(self, obs: Tensor, act: Tensor) -> Tensor:
-        """Return Q_i of (B, D) observations and (B, A) actions, (I, B)."""
+    def forward(self, inputs: Tensor, act: Tensor) -> Tensor:
+        """Return Q_i of inputs, (B, D) or wider, and an action's numbers, (B, C): (I, B), of choices (I, B, M)."""
+        value: Tensor = self.layers(torch.cat((self._features(inputs), act), dim=1))
+        return value if self.choices else value.squeeze(-1)
+
+    def remember(self, obs: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """Read sequences; see `Body.remember`."""
+        return (obs, memory) if self.body is None else self.body.remember(obs, memory)
+
+    def step(self, obs: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """Read one step; see `Body.step`."""
+        return (obs, memory) if self.body is None else self.body.step(obs, memory)
+
+    def _features(self, inputs: Tensor) -> Tensor:
+        """Return what stands before the action, (B, F)."""
+        if self.body is not None:
+            return self.body.features(inputs)
         if self.sensors is not None:
-            obs = self.sensors(obs)
-        elif self.normalizer is not None:
-            obs = self.normalizer(obs)
-        value: Tensor = self.layers(torch.cat((obs, act), dim=1))
-        return value.squeeze(-1)
+            features: Tensor = self.sensors(inputs)
+            return features
+        obs = inputs if inputs.shape[-1] == self.obs_size else inputs[..., : self.obs_size]
+        return obs if self.normalizer is None else self.normalizer(obs)
 
 
 class ParallelLinear(nn.Module):

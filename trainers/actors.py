@@ -2,8 +2,9 @@
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -131,6 +132,28 @@ class StochasticActor(Actor):
         """Return the mean of the numbers, (B, C), and the log-probabilities of each branch's choices, (B, choices)."""
 
 
+class Decision(NamedTuple):
+    """What a policy decides in B states, and how likely that is.
+
+    Attributes:
+        act: the numbers as the robot gets them, then the index of each branch's choice, (B, A).
+        logp: log pi of the numbers, (B,); 0 where there are none.
+        log_probs: log pi of all choices, (B, choices) per branch.
+    """
+
+    act: Tensor
+    logp: Tensor
+    log_probs: Sequence[Tensor]
+
+
+class SoftActor(Actor):
+    """A policy that is learned through a critic that reads its actions, and by its own entropy."""
+
+    @abstractmethod
+    def decide(self, obs: Tensor, noise: Tensor) -> Decision:
+        """Draw actions from standard normal noise, (B, A); gradients flow through numbers and log-probabilities."""
+
+
 class GaussianActor(StochasticActor):
     """pi(a|s) = N(mean(s), diag(std^2)) with a std that does not depend on the state.
 
@@ -215,7 +238,7 @@ class TanhActor(Actor):
         return self.action(obs)
 
 
-class SquashedGaussianActor(Actor):
+class SquashedGaussianActor(SoftActor):
     """pi(a|s): a = tanh(u), u ~ N(mean(s), diag(std(s)^2)) (Haarnoja et al. 2018, arXiv 1812.05905, appendix C)."""
 
     def __init__(self, observed: Observed, shape: ActionShape, settings: NetworkSettings) -> None:
@@ -238,16 +261,21 @@ class SquashedGaussianActor(Actor):
         mean, log_std = self(obs)
         return torch.tanh(mean + torch.randn_like(mean) * log_std.exp())
 
-    def sample(self, obs: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """Draw actions from standard normal noise (B, A); returns them, (B, A), and log pi(a|s), (B,).
-
-        Equation 26, with log(1 - tanh(u)^2) = 2 (log 2 - u - softplus(-2 u)), which no u overflows.
-        """
+    def decide(self, obs: Tensor, noise: Tensor) -> Decision:
+        """Draw numbers; there are no choices."""
         mean, log_std = self(obs)
-        before = torch.addcmul(mean, noise, log_std.exp())
-        gaussian = -0.5 * (noise.square() + math.log(2.0 * math.pi)) - log_std
-        squash = 2.0 * (math.log(2.0) - before - nn.functional.softplus(-2.0 * before))
-        return torch.tanh(before), (gaussian - squash).sum(dim=-1)
+        return Decision(*squashed_sample(mean, log_std, noise), [])
+
+
+def squashed_sample(mean: Tensor, log_std: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+    """Return a = tanh(mean + noise std), (B, A), and log pi(a|s), (B,).
+
+    Equation 26, with log(1 - tanh(u)^2) = 2 (log 2 - u - softplus(-2 u)), which no u overflows.
+    """
+    before = torch.addcmul(mean, noise, log_std.exp())
+    gaussian = -0.5 * (noise.square() + math.log(2.0 * math.pi)) - log_std
+    squash = 2.0 * (math.log(2.0) - before - nn.functional.softplus(-2.0 * before))
+    return torch.tanh(before), (gaussian - squash).sum(dim=-1)
 
 
 def to_env(act: Tensor) -> Tensor:

@@ -6,11 +6,16 @@ import torch
 from torch import Tensor, nn
 
 from trainers.actors import (
+    LOG_STD_RANGE,
     ActionShape,
+    Decision,
     GaussianActor,
+    SoftActor,
+    SquashedGaussianActor,
     StochasticActor,
     gaussian_entropy,
     gaussian_log_prob,
+    squashed_sample,
     to_env,
 )
 from trainers.layers import orthogonal
@@ -22,7 +27,7 @@ BELOW_ONE = 1.0 - 2.0**-23
 LEAST = 1e-30  # of a probability in an exported network: its logarithm has to be finite
 
 
-class CategoricalActor(StochasticActor):
+class CategoricalActor(StochasticActor, SoftActor):
     """pi(c|s): for each branch a softmax over the choices that are allowed; branches are independent, given s."""
 
     def __init__(self, observed: Observed, shape: ActionShape, settings: NetworkSettings) -> None:
@@ -52,6 +57,11 @@ class CategoricalActor(StochasticActor):
     def sample(self, obs: Tensor, noise: Tensor) -> Tensor:
         """Draw choices."""
         return draw(self.log_probs(obs), noise)
+
+    def decide(self, obs: Tensor, noise: Tensor) -> Decision:
+        """Draw choices; there are no numbers."""
+        log_probs = self.log_probs(obs)
+        return Decision(draw(log_probs, noise), obs.new_zeros(len(obs)), log_probs)
 
     def command(self, act: Tensor) -> Tensor:
         """Return the choices as they are."""
@@ -112,6 +122,54 @@ class HybridActor(StochasticActor):
         return logp, gaussian_entropy(self.log_std) + entropy_of(log_probs)
 
 
+class SquashedHybridActor(SoftActor):
+    """pi(a, c|s): the squashed Gaussian of `SquashedGaussianActor` times the branches' distributions, independent."""
+
+    def __init__(self, observed: Observed, shape: ActionShape, settings: NetworkSettings) -> None:
+        super().__init__(observed, shape, settings)
+        self.mean = orthogonal(self.feature_size, shape.continuous, 0.01)
+        self.log_std = orthogonal(self.feature_size, shape.continuous, 0.01)
+        self.logits = orthogonal(self.feature_size, shape.choices, 0.01)
+
+    def forward(self, obs: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Return mean and log std before the squashing, (B, C), and the branches' log-probabilities, (B, choices)."""
+        features = self.features(obs)
+        log_std = self.log_std(features).clamp(*LOG_STD_RANGE)
+        return self.mean(features), log_std, masked_log_probs(self.logits(features), obs, self.shape)
+
+    def scores(self, obs: Tensor) -> list[Tensor]:
+        """Choices are as good as they are likely."""
+        return list(self(obs)[2])
+
+    def action(self, obs: Tensor) -> Tensor:
+        """Return the mean as the robot gets it, and the likeliest choices."""
+        mean, _, log_probs = self(obs)
+        return torch.cat((torch.tanh(mean), best(log_probs)), dim=-1)
+
+    def random_action(self, obs: Tensor) -> Tensor:
+        """Return a sample."""
+        mean, log_std, log_probs = self(obs)
+        numbers = torch.tanh(mean + torch.randn_like(mean) * log_std.exp())
+        return torch.cat((numbers, draw_in_graph(log_probs)), dim=-1)
+
+    def decide(self, obs: Tensor, noise: Tensor) -> Decision:
+        """Draw numbers and choices."""
+        mean, log_std, log_probs = self(obs)
+        numbers, logp = squashed_sample(mean, log_std, noise[:, : self.shape.continuous])
+        choices = draw(log_probs, noise[:, self.shape.continuous :])
+        return Decision(torch.cat((numbers, choices), dim=-1), logp, log_probs)
+
+
+def make_soft_actor(observed: Observed, shape: ActionShape, settings: NetworkSettings) -> SoftActor:
+    """Make the policy of a soft actor-critic that fits the kind of actions, with new weights."""
+    kinds: dict[str, type[SoftActor]] = {
+        "continuous": SquashedGaussianActor,
+        "discrete": CategoricalActor,
+        "hybrid": SquashedHybridActor,
+    }
+    return kinds[shape.kind](observed, shape, settings)
+
+
 def make_stochastic_actor(observed: Observed, shape: ActionShape, settings: NetworkSettings) -> StochasticActor:
     """Make the policy that fits the kind of actions, with new weights."""
     kinds: dict[str, type[StochasticActor]] = {
@@ -158,6 +216,12 @@ def draw(log_probs: Sequence[Tensor], noise: Tensor) -> Tensor:
     return torch.stack(chosen, dim=-1).float()
 
 
+def draw_evenly(obs: Tensor, shape: ActionShape, generator: torch.Generator) -> Tensor:
+    """Draw a choice per branch, (B, branches), as floats, uniformly from what obs, (B, D + M), allows."""
+    even = masked_log_probs(torch.zeros(len(obs), shape.choices), obs, shape)
+    return draw(even, torch.randn((len(obs), len(shape.branches)), generator=generator))
+
+
 def draw_in_graph(log_probs: Sequence[Tensor]) -> Tensor:
     """Draw a choice per branch, (B, branches), as floats, by ONNX's own Multinomial."""
     return torch.cat([torch.multinomial(part.exp().clamp_min(LEAST), 1) for part in log_probs], dim=-1).float()
@@ -171,5 +235,16 @@ def log_prob_of(log_probs: Sequence[Tensor], choices: Tensor) -> Tensor:
 
 
 def entropy_of(log_probs: Sequence[Tensor]) -> Tensor:
-    """Return the branches' entropies -sum p log p, in nats, summed; mean over the batch, ()."""
-    return torch.stack([-(part.exp() * part).sum(dim=-1).mean() for part in log_probs]).sum()
+    """Return the branches' entropies, in nats, summed; mean over the batch, ()."""
+    return torch.stack([of.mean() for of in entropies(log_probs)]).sum()
+
+
+def entropies(log_probs: Sequence[Tensor]) -> list[Tensor]:
+    """Return every branch's entropy -sum p log p, in nats, (B,) each."""
+    return [-(part.exp() * part).sum(dim=-1) for part in log_probs]
+
+
+def most_entropies(obs: Tensor, shape: ActionShape) -> list[Tensor]:
+    """Return the entropy of each branch where all that obs, (B, D + M), allows is as likely, log n in nats; (B,)."""
+    allowed = torch.split(obs[..., -shape.choices :] > 0.5, list(shape.branches), dim=-1)
+    return [part.sum(dim=-1).clamp_min(1).log() for part in allowed]

@@ -94,6 +94,8 @@ def _refuse_memory(behavior: BehaviorSettings, name: str, document: Document) ->
         raise document.error(path, f"{behavior.trainer_type} trains no memory; trainers that do: {able}")
     if behavior.behavioral_cloning is not None:
         raise document.error(path, "behavioral_cloning shows single moments, of which nothing can be remembered")
+    if getattr(behavior.hyperparameters, "hindsight", None) is not None:
+        raise document.error(path, "hindsight relabels single transitions, of which nothing can be remembered")
 
 
 def _refuse_heads(behavior: BehaviorSettings, name: str, document: Document) -> None:

@@ -32,16 +32,17 @@ class Encoder(nn.Sequential):
     Args:
         observed: D, or the sensors whose D numbers are read.
         settings: of the network.
+        normalizer: one that other networks have, too; None makes one where it is wanted.
     """
 
-    def __init__(self, observed: Observed, settings: NetworkSettings) -> None:
+    def __init__(self, observed: Observed, settings: NetworkSettings, normalizer: Normalizer | None = None) -> None:
         observation = as_observation(observed)
         first = observation.size
         layers: list[nn.Module] = []
         if not observation.is_vector:
-            layers, first = [sensors := Sensors(observation, settings)], sensors.output_size
+            layers, first = [sensors := Sensors(observation, settings, normalizer)], sensors.output_size
         elif settings.normalize:
-            layers = [Normalizer(first)]
+            layers = [normalizer or Normalizer(first)]
         sizes = [first] + [settings.hidden_units] * settings.num_layers
         for fan_in, fan_out in pairwise(sizes):
             layers += [orthogonal(fan_in, fan_out, math.sqrt(2)), ACTIVATIONS[settings.activation]()]
@@ -82,9 +83,9 @@ class Body(nn.Module):
         memory: features so far -> features; None where nothing is remembered.
     """
 
-    def __init__(self, observed: Observed, settings: NetworkSettings) -> None:
+    def __init__(self, observed: Observed, settings: NetworkSettings, normalizer: Normalizer | None = None) -> None:
         super().__init__()
-        self.encoder = Encoder(observed, settings)
+        self.encoder = Encoder(observed, settings, normalizer)
         self.memory = None if settings.memory is None else Memory(self.encoder.output_size, settings.memory)
 
     @property

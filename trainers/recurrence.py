@@ -1,7 +1,7 @@
 """What networks with a memory read: step by step in the rows of an environment, and in sequences when they learn."""
 
 from collections.abc import Iterator, Mapping
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -10,6 +10,18 @@ from trainers.descent import minibatches
 from trainers.networks import Body
 
 Role = Literal["actor", "critic"]
+
+
+class Remembering(Protocol):
+    """A network that reads observations in the light of what it remembers; see `Body`."""
+
+    def remember(self, obs: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """Read sequences."""
+        ...
+
+    def step(self, obs: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """Read one step."""
+        ...
 
 
 class RowMemory:
@@ -28,7 +40,7 @@ class RowMemory:
         self.now = torch.zeros(rows, size, device=device)
         self._after = self.now
 
-    def step(self, network: Body, obs: Tensor) -> Tensor:
+    def step(self, network: Remembering, obs: Tensor) -> Tensor:
         """Return what the network reads of observations (N, D) in the light of what is remembered."""
         inputs, self._after = network.step(obs, self.now)
         return inputs

@@ -102,7 +102,7 @@ class Replay:
         last: Array = self._last_slot(slots, rows) * self.rows + rows
         return last
 
-    def ahead(self, indices: Array, most: int) -> Array:
+    def ahead(self, indices: Array, most: int | Array) -> Array:
         """Return how many transitions of the same episode are stored behind each index, at most `most`."""
         slots, rows = np.divmod(indices, self.rows)
         ahead: Array = np.minimum((self._last_slot(slots, rows) - slots) % self.slots, most)

@@ -11,7 +11,7 @@ from trainers.action_value import soft_update
 from trainers.actors import ActionKind, ActionShape
 from trainers.algorithms.algorithm import Metrics
 from trainers.algorithms.off_policy import OffPolicy
-from trainers.choices import best, draw, masked_log_probs
+from trainers.choices import best
 from trainers.descent import clip_gradient
 from trainers.hyperparameters import DqnHyperparameters
 from trainers.observation import Observed
@@ -87,12 +87,6 @@ class Dqn(OffPolicy):
         """Act at random with probability epsilon, else greedily."""
         at_random = torch.rand((len(obs), 1), generator=self.generator) < self.epsilon
         return torch.where(at_random, self.random_action(obs.cpu()), self.actor.action(obs).cpu())
-
-    def random_action(self, obs: Tensor) -> Tensor:
-        """Draw uniformly from what is allowed."""
-        shape = self.actor.shape
-        even = masked_log_probs(torch.zeros(len(obs), shape.choices), obs, shape)
-        return draw(even, torch.randn((len(obs), len(shape.branches)), generator=self.generator))
 
     def update(self, progress: float) -> Metrics:
         """Take the gradient steps that are due."""

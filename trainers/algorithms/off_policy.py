@@ -12,12 +12,15 @@ from torch import Tensor, nn
 from trainers.action_value import ActionValue
 from trainers.actors import ActionShape
 from trainers.algorithms.algorithm import Algorithm, Metrics, Step
+from trainers.choices import draw_evenly
 from trainers.descent import mean_metrics, set_rate
 from trainers.hindsight import Hindsight
 from trainers.hyperparameters import OffPolicyHyperparameters
 from trainers.observation import Observed
+from trainers.recurrence import Remembering, Role, RowMemory
 from trainers.replay import Replay
 from trainers.schedules import LEARNING_RATE_FLOOR, scheduled
+from trainers.sequence_replay import ROLES, SequenceReplay, draw_sequences, memory_column
 from trainers.settings import BehaviorSettings, NetworkSettings
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -40,6 +43,14 @@ class Batch(NamedTuple):
     next_obs: Tensor
     terminated: Tensor
 
+    def inputs(self, network: Remembering, role: Role) -> tuple[Tensor, Tensor]:  # noqa: ARG002  # all read the same
+        """Return what a network reads of the transitions' beginnings and of their ends, (B, ...) each."""
+        return self.obs, self.next_obs
+
+    def mean(self, values: Tensor) -> Tensor:
+        """Return the mean of values of the transitions, (..., B); (...,)."""
+        return values.mean(dim=-1)
+
 
 class OffPolicy(Algorithm):
     """A learner from a replay buffer: a gradient step for every `steps_per_update` transitions.
@@ -49,6 +60,7 @@ class OffPolicy(Algorithm):
     Attributes:
         critics: how many networks estimate Q.
         parts: names of the networks and optimisers, which `learned` holds, too.
+        memories: what policy and critic remember in the rows, by the networks' names; nothing where they have none.
         hindsight: relabels what is sampled; None where nothing does.
         updates: gradient steps taken.
     """
@@ -68,9 +80,13 @@ class OffPolicy(Algorithm):
         self.actor = self.make_actor(obs, shape, network).to(device)
         self.normalizer = self.actor.encoder.normalizer()
         self.make_critics(network)
+        self.recurrence = network.memory
+        size, roles = self.actor.memory_size, () if network.memory is None else ROLES
+        self.memories: dict[Role, RowMemory] = {role: RowMemory(rows, size, device) for role in roles}
         self.hindsight: Hindsight | None = None
         seen = self.actor.obs_size + shape.choices
         sizes = {"obs": seen, "act": shape.size, "rew": 1, "next_obs": seen, "terminated": 1}
+        sizes |= {memory_column(role): size for role in self.memories}
         self.replay = self.make_replay(rows, sizes, seed)
         self.updates = 0
         self._owed = 0.0  # gradient steps
@@ -79,15 +95,18 @@ class OffPolicy(Algorithm):
     def make_critics(self, network: NetworkSettings) -> None:
         """Make the networks beside the actor, and the optimisers."""
         actor = self.actor
-        critic = ActionValue(actor.observation, actor.shape.continuous, network, self.critics, self.normalizer)
+        shape = actor.shape
+        critic = ActionValue(actor.observation, shape.continuous, network, self.critics, self.normalizer, shape.choices)
         self.critic = critic.to(self.device)
         self.target_critic = self.target_of(self.critic)
         self.actor_optimizer = self.adam(self.actor)
         self.critic_optimizer = self.adam(self.critic)
 
     def make_replay(self, rows: int, sizes: Mapping[str, int], seed: int) -> Replay:
-        """Make the buffer, which is sampled uniformly."""
-        return Replay(self.common.buffer_size, rows, sizes, seed)
+        """Make the buffer, which is sampled uniformly, in sequences where something is remembered."""
+        if self.recurrence is None:
+            return Replay(self.common.buffer_size, rows, sizes, seed)
+        return SequenceReplay(self.common.buffer_size, rows, sizes, seed, self.recurrence.sequence_length)
 
     def use_hindsight(self, hindsight: Hindsight) -> None:
         """Relabel what is sampled from here on, and remember what that needs; before anything is observed."""
@@ -96,11 +115,15 @@ class OffPolicy(Algorithm):
 
     @abstractmethod
     def explore(self, obs: Tensor) -> Tensor:
-        """Return the policy's actions for (N, D) observations with exploration, (N, A) in [-1, 1]."""
+        """Return the policy's actions for what it reads, (N, ...), with exploration, (N, A)."""
 
-    def random_action(self, obs: Tensor) -> Tensor:  # noqa: ARG002  # numbers know no masks
-        """Return uniformly random actions, (N, A)."""
-        return 2.0 * torch.rand(self._act.shape, generator=self.generator) - 1.0
+    def random_action(self, obs: Tensor) -> Tensor:
+        """Return uniformly random actions, (N, A), of what obs, (N, D + M), allows."""
+        shape = self.actor.shape
+        numbers = 2.0 * torch.rand((len(obs), shape.continuous), generator=self.generator) - 1.0
+        if not shape.branches:
+            return numbers
+        return torch.cat((numbers, draw_evenly(obs, shape, self.generator)), dim=1)
 
     @abstractmethod
     def gradient_step(self, batch: Any) -> dict[str, Tensor]:
@@ -110,14 +133,31 @@ class OffPolicy(Algorithm):
     def act(self, obs: np.ndarray, requesting: np.ndarray) -> Any:
         """Explore; at random as long as nothing was learned and the buffer is being filled."""
         self._obs = obs
+        inputs = self._recall(obs)
         if self.updates == 0 and self._filling:
             act = self.random_action(torch.from_numpy(obs))
         else:
-            act = self.explore(torch.from_numpy(obs).to(self.device)).cpu()
+            act = self.explore(inputs).cpu()
         if not requesting.all():
             act = torch.where(torch.from_numpy(requesting)[:, None], act, self._act)
         self._act = act
         return self.actor.shape.for_env(act)
+
+    @torch.no_grad()
+    def act_deterministic(self, obs: np.ndarray) -> Any:
+        """Choose the best known actions, in the light of what the rows remember."""
+        return self.actor.shape.for_env(self.actor.action(self._recall(obs)).cpu())
+
+    def follow(self, valid: np.ndarray, done: np.ndarray) -> None:
+        """Let the rows remember what they have seen."""
+        for memory in self.memories.values():
+            memory.advance(*(torch.from_numpy(flag).to(self.device) for flag in (valid, done)))
+
+    def _recall(self, obs: np.ndarray) -> Tensor:
+        """Return what the policy reads of observations; with a memory, the critic's takes them in, too."""
+        seen = torch.from_numpy(obs).to(self.device)
+        inputs = {role: memory.step(getattr(self, role), seen) for role, memory in self.memories.items()}
+        return inputs.get("actor", seen)
 
     def observe(self, step: Step) -> None:
         """Store the transitions, and let the normaliser see where they began."""
@@ -129,11 +169,13 @@ class OffPolicy(Algorithm):
             "rew": step.rew,
             "next_obs": next_obs,
             "terminated": step.terminated,
+            **{memory_column(role): memory.now.cpu().numpy() for role, memory in self.memories.items()},
         }
         if self.hindsight is not None:
             assert step.transition is not None
             columns |= self.hindsight.columns(step.transition)
         self.replay.add(columns, step.valid, done)
+        self.follow(step.valid, done)
         if step.valid.any():
             self.actor.encoder.update_normalizer(torch.from_numpy(self._obs[step.valid]).to(self.device))
         if not self._filling:
@@ -159,8 +201,10 @@ class OffPolicy(Algorithm):
             self._owed -= 1.0
 
     def abandon_episodes(self) -> None:
-        """Let the episodes under way end with what is stored of them."""
+        """Let the episodes under way end with what is stored of them, and be forgotten."""
         self.replay.end_episodes()
+        for memory in self.memories.values():
+            memory.clear()
 
     def state_dict(self) -> dict[str, Any]:
         """Networks, optimisers, random state and counts; not the buffer, see `replay_state`."""
@@ -170,6 +214,7 @@ class OffPolicy(Algorithm):
             "owed": self._owed,
             "generator": self.generator.get_state(),
             "last_act": self._act.clone(),
+            "memories": {role: memory.now.clone() for role, memory in self.memories.items()},
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -180,6 +225,8 @@ class OffPolicy(Algorithm):
         self.generator.set_state(state["generator"])
         if state["last_act"].shape == self._act.shape:
             self._act = state["last_act"].clone()
+        for role, memory in self.memories.items():
+            memory.load(state["memories"][role])
 
     def replay_state(self) -> dict[str, Any] | None:
         """The buffer, where it is to be saved."""
@@ -210,7 +257,14 @@ class OffPolicy(Algorithm):
         return self.replay.size < min(self.common.buffer_init_steps, self.replay.capacity)
 
     def draw_batches(self, count: int) -> Iterator[Any]:
-        """Draw minibatches for as many calls of `gradient_step`; all at once, since relabelling many costs no more."""
+        """Draw minibatches for as many calls of `gradient_step`; all at once, since relabelling many costs no more.
+
+        Of sequences there are as many as fill a minibatch, each counted as if it were full, as in ML-Agents.
+        """
+        if isinstance(self.replay, SequenceReplay):
+            several = max(1, self.common.batch_size // self.replay.length)
+            yield from (draw_sequences(self.replay, several, self.device) for _ in range(count))
+            return
         indices = self.replay.sample(count * self.common.batch_size)
         columns = self.replay.read(indices)
         if self.hindsight is not None:

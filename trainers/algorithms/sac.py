@@ -1,34 +1,55 @@
-"""Soft actor-critic with a learned temperature (Haarnoja et al. 2018, arXiv 1812.05905)."""
+"""Soft actor-critic with learned temperatures (Haarnoja et al. 2018, arXiv 1812.05905), of numbers and of choices.
+
+Choices are as in Christodoulou 2019, arXiv 1910.07207: a Q for every choice, and expectations over the policy in the
+place of samples. Each of B branches has choices, Q and temperature of its own, numbers are one more part:
+
+    Q(s, a, c) = mean_b Q_b(s, a, c_b)
+    V(s) = E_a[mean_b (sum_c pi_b(c|s) min_i Q_ib(s, a, c) + alpha_b H(pi_b(.|s))) - alpha log pi(a|s)]
+
+Q_b reads the numbers a beside s (Delalleau et al. 2019, arXiv 1912.11077, section 3). The mean over branches is
+ML-Agents'; with choices alone it makes pi_b(c|s) ~ exp(Q_b(s, c) / alpha_b) the best policy.
+"""
 
 import math
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from trainers.action_value import soft_update
-from trainers.actors import ActionShape, SquashedGaussianActor
+from trainers.actors import ActionKind, ActionShape, Decision, SoftActor
 from trainers.algorithms.off_policy import Batch, OffPolicy, descend
+from trainers.choices import entropies, make_soft_actor, most_entropies
 from trainers.hyperparameters import SacHyperparameters
 from trainers.observation import Observed
-from trainers.settings import BehaviorSettings, NetworkSettings
+from trainers.sequence_replay import SequenceBatch
+from trainers.settings import BehaviorSettings
+
+TARGET_SHARE = 0.2  # of a branch's highest entropy, as in ML-Agents: about as random as epsilon 0.05
 
 
 class Temperature(nn.Module):
-    """Alpha, the factor of the entropy, learned by its logarithm."""
+    """Alpha, the factors of K entropies, learned by their logarithms."""
 
-    def __init__(self, initial: float) -> None:
+    def __init__(self, initial: float, entropies: int) -> None:
         super().__init__()
-        self.log_alpha = nn.Parameter(torch.tensor(math.log(initial)))
+        self.log_alpha = nn.Parameter(torch.full((entropies,), math.log(initial)))
 
     def forward(self) -> Tensor:
-        """Return alpha, ()."""
+        """Return alpha, (K,)."""
         return self.log_alpha.exp()
 
 
 class Sac(OffPolicy):
-    """Algorithm 1, with the entropy's target -A of appendix D."""
+    """Algorithm 1 of either paper.
 
+    The policy has K entropies: that of the numbers together, if there are any, then one per branch. Their targets are
+    -C for C numbers (appendix D), and 0.2 log n for a branch of which n choices are allowed.
+    """
+
+    kinds: ClassVar[tuple[ActionKind, ...]] = ("continuous", "discrete", "hybrid")
+    remembers: ClassVar[bool] = True
     critics: ClassVar[int] = 2
     parts: ClassVar[tuple[str, ...]] = (
         "actor",
@@ -40,59 +61,116 @@ class Sac(OffPolicy):
         "temperature_optimizer",
     )
     learned: ClassVar[tuple[str, ...]] = (*parts, "updates")
-    actor: SquashedGaussianActor
+    make_actor = staticmethod(make_soft_actor)
+    actor: SoftActor
 
     def __init__(
         self, obs: Observed, shape: ActionShape, rows: int, settings: BehaviorSettings, seed: int, device: torch.device
     ) -> None:
         super().__init__(obs, shape, rows, settings, seed, device)
         assert isinstance(settings.hyperparameters, SacHyperparameters)
-        self.temperature = Temperature(settings.hyperparameters.init_entcoef).to(device)
+        shares = [1.0] * bool(shape.continuous) + [1.0 / len(shape.branches) for _ in shape.branches]
+        self.shares = torch.tensor(shares, device=device)
+        self.temperature = Temperature(settings.hyperparameters.init_entcoef, len(shares)).to(device)
         self.temperature_optimizer = self.adam(self.temperature)
-        self.target_entropy = -float(shape.continuous)
-
-    @staticmethod
-    def make_actor(observed: Observed, shape: ActionShape, settings: NetworkSettings) -> SquashedGaussianActor:
-        """Make a squashed Gaussian policy."""
-        return SquashedGaussianActor(observed, shape, settings)
 
     def explore(self, obs: Tensor) -> Tensor:
         """Return a sample of pi(.|s)."""
-        return self.sample(obs)[0]
+        return self.decide(obs).act
 
-    def gradient_step(self, batch: Batch) -> dict[str, Tensor]:
-        """Move critics, actor, temperature and target critics."""
+    def gradient_step(self, batch: Batch | SequenceBatch) -> dict[str, Tensor]:
+        """Move critics, actor, temperatures and target critics."""
         alpha = self.temperature().detach()
-        target = self.target(batch, alpha, *self.sample(batch.next_obs))
-        value = self.critic(batch.obs, batch.act)
-        value_loss = (target - value).square().mean(dim=1).sum()  # eq. 5, of both critics
+        obs, next_obs = batch.inputs(self.actor, "actor")
+        target = self.target(batch, next_obs, alpha)
+        value = self.value(batch)
+        value_loss = batch.mean((target - value).square()).sum()  # eq. 5, of both critics
         value_norm = descend(self.critic_optimizer, value_loss)
 
-        act, logp = self.sample(batch.obs)
-        policy_loss = (alpha * logp - self.critic(batch.obs, act).amin(dim=0)).mean()  # eq. 9
+        decision = self.decide(obs)
+        with torch.no_grad():
+            seen, _ = batch.inputs(self.critic, "critic")
+        q = self.critic(seen, decision.act[:, : self.actor.shape.continuous])
+        policy_loss = -batch.mean(self.soft_value(q, decision, alpha))  # eq. 9; Christodoulou, eq. 12
         policy_norm = descend(self.actor_optimizer, policy_loss)
 
-        temperature_loss = -(self.temperature() * (logp.detach() + self.target_entropy)).mean()  # eq. 18
-        descend(self.temperature_optimizer, temperature_loss)
+        entropy = self.entropies(decision).detach()
+        surplus = self.temperature() * (entropy - self.target_entropies(obs))  # eq. 18; Christodoulou, eq. 11
+        descend(self.temperature_optimizer, batch.mean(surplus.sum(dim=-1)))
         soft_update(self.target_critic.parameters(), self.critic.parameters(), self.common.tau)
         return {
             "losses/value_loss": value_loss,
             "losses/policy_loss": policy_loss,
-            "value/q_mean": value.mean(),
+            "value/q_mean": batch.mean(value).mean(),
             "value/grad_norm": value_norm,
             "policy/grad_norm": policy_norm,
-            "policy/entropy": -logp.mean(),
-            "policy/entropy_coef": alpha,
+            **self._by_part("policy/entropy", batch.mean(entropy.T)),
+            **self._by_part("policy/entropy_coef", alpha),
         }
 
     @torch.no_grad()
-    def target(self, batch: Batch, alpha: Tensor, next_act: Tensor, next_logp: Tensor) -> Tensor:
-        """Return r + gamma (min_i Q'_i(s', a') - alpha log pi(a'|s')), r alone where the task ended; eq. 3, (B,)."""
-        next_value = self.target_critic(batch.next_obs, next_act).amin(dim=0) - alpha * next_logp
-        target: Tensor = batch.rew + self.gamma * (1.0 - batch.terminated) * next_value
+    def target(self, batch: Batch | SequenceBatch, next_obs: Tensor, alpha: Tensor) -> Tensor:
+        """Return r + gamma V'(s'), r alone where the task ended; eq. 3, (B,).
+
+        Args:
+            batch: the transitions.
+            next_obs: what the policy reads of their ends, (B, ...).
+            alpha: (K,).
+        """
+        decision = self.decide(next_obs)
+        _, seen = batch.inputs(self.target_critic, "critic")
+        q = self.target_critic(seen, decision.act[:, : self.actor.shape.continuous])
+        target: Tensor = batch.rew + self.gamma * (1.0 - batch.terminated) * self.soft_value(q, decision, alpha)
         return target
 
-    def sample(self, obs: Tensor) -> tuple[Tensor, Tensor]:
-        """Draw a ~ pi(.|s); returns a, (B, A), and log pi(a|s), (B,)."""
-        noise = torch.randn(len(obs), self.actor.shape.continuous, generator=self.generator)
-        return self.actor.sample(obs, noise.to(self.device))
+    def value(self, batch: Batch | SequenceBatch) -> Tensor:
+        """Return Q_i of what was done, (I, B)."""
+        shape, (obs, _) = self.actor.shape, batch.inputs(self.critic, "critic")
+        q: Tensor = self.critic(obs, batch.act[:, : shape.continuous])
+        return self._expected(q, [shape.one_hot(batch.act)[:, shape.continuous :]])
+
+    def soft_value(self, q: Tensor, decision: Decision, alpha: Tensor) -> Tensor:
+        """Return V(s) of the least Q_i, with the numbers' entropy and expectation from one sample, (B,).
+
+        Args:
+            q: Q_i(s, a) of the numbers decided on, (I, B), of choices (I, B, M).
+            decision: of the policy.
+            alpha: (K,).
+        """
+        expected = self._expected(q.amin(dim=0), [part.exp() for part in decision.log_probs])
+        return expected + (self.shares * alpha * self.entropies(decision)).sum(dim=-1)
+
+    def entropies(self, decision: Decision) -> Tensor:
+        """Return the policy's entropies in nats, that of the numbers from one sample, (B, K)."""
+        numbers = [-decision.logp] if self.actor.shape.continuous else []
+        return torch.stack([*numbers, *entropies(decision.log_probs)], dim=-1)
+
+    def target_entropies(self, obs: Tensor) -> Tensor:
+        """Return what the entropies are to be, (B, K)."""
+        shape = self.actor.shape
+        numbers = [obs.new_full((len(obs),), -float(shape.continuous))] if shape.continuous else []
+        branches = [TARGET_SHARE * most for most in most_entropies(obs, shape)] if shape.branches else []
+        return torch.stack([*numbers, *branches], dim=-1)
+
+    def decide(self, obs: Tensor) -> Decision:
+        """Draw from pi(.|s)."""
+        noise = torch.randn(len(obs), self.actor.shape.size, generator=self.generator)
+        return self.actor.decide(obs, noise.to(self.device))
+
+    def _expected(self, q: Tensor, odds: Sequence[Tensor]) -> Tensor:
+        """Return the mean over the branches of sum_c p(c) Q(c), (..., B); of numbers alone Q itself.
+
+        Args:
+            q: (..., B), of choices (..., B, M).
+            odds: p, (B, M) in parts.
+        """
+        branches = self.actor.shape.branches
+        return (q * torch.cat(list(odds), dim=-1)).sum(dim=-1) / len(branches) if branches else q
+
+    def _by_part(self, name: str, values: Tensor) -> dict[str, Tensor]:
+        """Return values of the K entropies by name; where they are several, which one is in it."""
+        shape = self.actor.shape
+        labels = ["numbers"] * bool(shape.continuous) + [f"branch_{index}" for index in range(len(shape.branches))]
+        if len(labels) == 1:
+            return {name: values[0]}
+        return {f"{name}/{label}": value for label, value in zip(labels, values, strict=True)}

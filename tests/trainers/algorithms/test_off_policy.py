@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.helpers import difference
-from trainers.actors import ActionShape
+from trainers.actors import ActionShape, Decision
 from trainers.algorithms import ALGORITHMS, Step
 from trainers.algorithms.ddpg import Ddpg
 from trainers.algorithms.off_policy import Batch, OffPolicy
@@ -315,11 +315,18 @@ def test_td3_moves_actor_and_targets_in_every_policy_delayth_step() -> None:
     assert moved == [[False, False, True], [False, False, True], [True, True, True]] * 2
 
 
+def decides(sac: Any, act: Tensor, logp: Tensor) -> None:
+    """Let the policy's decision be known; its weights have a part in it, of zero."""
+    none = sum(parameter.sum() for parameter in sac.actor.parameters()) * 0.0
+    sac.decide = lambda _: Decision(act + none, logp + none, [])
+
+
 def test_sacs_target_is_soft_and_takes_the_smaller_critic() -> None:
     sac = make("sac")
     assert isinstance(sac, Sac)
     with_networks(sac, ActionTimes(1.0, 1.0), ActionTimes(2.0, -4.0), None)
-    target = sac.target(BATCH, torch.tensor(0.1), torch.tensor([[0.5], [0.5]]), torch.tensor([-3.0, 5.0]))
+    decides(sac, torch.tensor([[0.5], [0.5]]), torch.tensor([-3.0, 5.0]))
+    target = sac.target(BATCH, BATCH.next_obs, torch.tensor([0.1]))
     assert target.tolist() == pytest.approx([10 + 0.5 * (1.0 + 0.1 * 3.0), 20.0])
 
 
@@ -328,12 +335,12 @@ def test_the_temperature_rises_where_the_policy_is_too_certain(logp: float, rise
     """Eq. 18 by hand: d/d log_alpha = -alpha (logp + H), H = -1 for one action."""
     sac: Any = make("sac", init_entcoef=0.2)
     with_networks(sac, ActionTimes(1.0, 1.0), ActionTimes(2.0, -4.0), None)
-    sac.sample = lambda obs: (sac.actor.action(obs), sac.actor.action(obs)[:, 0] * 0 + logp)
+    decides(sac, torch.zeros(2, 1), torch.full((2,), logp))
     sac.temperature_optimizer = torch.optim.SGD(sac.temperature.parameters(), lr=0.1)
     metrics = sac.gradient_step(BATCH)
     assert float(metrics["policy/entropy_coef"]) == pytest.approx(0.2)
     assert metrics["policy/entropy"].item() == -logp
-    moved = float(sac.temperature.log_alpha) - math.log(0.2)
+    moved = sac.temperature.log_alpha.item() - math.log(0.2)
     assert moved == pytest.approx(0.1 * 0.2 * (logp - 1.0), rel=1e-4)
     assert (moved > 0) is rises
 
@@ -343,7 +350,7 @@ def test_sacs_policy_loss_is_alpha_logp_minus_the_smaller_critic() -> None:
     with_networks(sac, ActionTimes(0.0, 0.0), ActionTimes(0.0, 0.0), None)
     sac.critic_optimizer = torch.optim.SGD(sac.critic.parameters(), lr=0.0)
     sac.critic.weight.data = torch.tensor([[3.0], [2.0]])
-    sac.sample = lambda obs: (sac.actor.action(obs) * 0 + 0.5, sac.actor.action(obs)[:, 0] * 0 - 4.0)
+    decides(sac, torch.full((2, 1), 0.5), torch.full((2,), -4.0))
     assert float(sac.gradient_step(BATCH)["losses/policy_loss"]) == pytest.approx(0.2 * -4.0 - (2 * 0.5 + 1.5))
 
 

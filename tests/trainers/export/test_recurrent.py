@@ -110,7 +110,7 @@ def test_a_run_with_a_memory_trains_evaluates_resumes_to_the_bit_and_exports(tmp
     assert evaluated.code == 0, evaluated.err
 
 
-@pytest.mark.parametrize("trainer", ["reinforce", "a3c", "ddpg", "td3", "sac"])
+@pytest.mark.parametrize("trainer", ["reinforce", "a3c", "ddpg", "td3"])
 def test_a_memory_that_no_trainer_uses_is_refused(tmp_path: Path, trainer: str) -> None:
     changes = {**MEMORY, f"{BEHAVIOR}.trainer_type": trainer, f"{BEHAVIOR}.hyperparameters": {}}
     path = write_config(tmp_path, changes)
