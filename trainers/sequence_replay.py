@@ -77,7 +77,7 @@ class SequenceReplay(Replay):
         self._place[:] = state["place"]
 
     def _layout(self) -> dict[str, Any]:
-        return super()._layout() | {"length": self.length}
+        return super()._layout() | {"sequence_length": self.length}
 
 
 class SequenceBatch:
