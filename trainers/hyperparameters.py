@@ -233,10 +233,11 @@ class Td3Hyperparameters(DdpgHyperparameters):
 
 
 class SacHyperparameters(OffPolicyHyperparameters):
-    """Soft actor-critic (Haarnoja et al. 2018, arXiv 1812.05905).
+    """Soft actor-critic (Haarnoja et al. 2018, arXiv 1812.05905), of choices as in Christodoulou 2019, 1910.07207.
 
     Attributes:
-        init_entcoef: alpha to begin with, the factor of the entropy; it is then learned.
+        init_entcoef: alpha to begin with, the factor of every entropy, that of the numbers and those of the branches;
+            each is then learned.
     """
 
     init_entcoef: PositiveFloat = 1.0

@@ -22,7 +22,9 @@ PPO = {"batch_size": 64, "buffer_size": 256, "num_epoch": 2, "learning_rate_sche
 DQN = {"batch_size": 32, "buffer_size": 600, "buffer_init_steps": 100, "steps_per_update": 8, "n_step": 3,
        "target_update_interval": 20, "double": True, "exploration_initial_eps": 0.3, "exploration_final_eps": 0.3,
        "prioritized": {"beta": 1.0}}  # fmt: skip
-HYPER: dict[str, dict[str, Any]] = {"ppo": PPO, "dqn": DQN}
+SAC = {"batch_size": 32, "buffer_size": 600, "buffer_init_steps": 100, "steps_per_update": 8, "init_entcoef": 0.1}
+HYPER: dict[str, dict[str, Any]] = {"ppo": PPO, "dqn": DQN, "sac": SAC}
+LSTM = {"network_settings": NETWORK | {"memory": {"memory_size": 8, "sequence_length": 4}}}
 
 
 class MaskedRoom(BaseEnv):  # type: ignore[misc]  # mlagents_envs has no type information
@@ -99,17 +101,20 @@ def train(config: Path, run_id: str, *more: object) -> Outcome:
 
 
 @pytest.mark.parametrize(
-    ("trainer", "action"),
+    ("trainer", "action", "more"),
     [
-        ("ppo", ActionSpec(0, (3, 2))),
-        ("ppo", ActionSpec(2, (4,))),
-        ("dqn", ActionSpec(0, (4,))),
-        ("dqn", ActionSpec(0, (3, 2))),
+        ("ppo", ActionSpec(0, (3, 2)), {}),
+        ("ppo", ActionSpec(2, (4,)), {}),
+        ("dqn", ActionSpec(0, (4,)), {}),
+        ("dqn", ActionSpec(0, (3, 2)), {}),
+        ("sac", ActionSpec(0, (3, 2)), {}),
+        ("sac", ActionSpec(2, (4, 2)), {}),
+        ("sac", ActionSpec(2, (4, 2)), LSTM),
     ],
-    ids=["ppo-branches", "ppo-hybrid", "dqn", "dqn-branches"],
+    ids=["ppo-branches", "ppo-hybrid", "dqn", "dqn-branches", "sac-branches", "sac-hybrid", "sac-hybrid-memory"],
 )
 def test_masked_choices_are_made_neither_in_training_nor_in_evaluation(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trainer: str, action: ActionSpec
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trainer: str, action: ActionSpec, more: dict[str, Any]
 ) -> None:
     rooms: list[MaskedRoom] = []
 
@@ -120,7 +125,7 @@ def test_masked_choices_are_made_neither_in_training_nor_in_evaluation(
     monkeypatch.setattr("trainers.world.make_base_env", make)
     curious = {"extrinsic": {}, "curiosity": {"network_settings": {"hidden_units": 8}}}
     signals = {"reward_signals": curious} if trainer == "ppo" else {}
-    outcome = train(write(tmp_path, trainer, "Robot", "room", **signals), "r")
+    outcome = train(write(tmp_path, trainer, "Robot", "room", **signals, **more), "r")
     assert outcome.code == 0, outcome.err
     assert len(rooms) == 2  # one for training, one for evaluation
     assert all(room.decided > 50 for room in rooms)
@@ -144,19 +149,23 @@ def test_an_algorithm_of_numbers_refuses_choices(tmp_path: Path, monkeypatch: py
     outcome = train(config, "r")
     assert (outcome.code, outcome.err.count("\n")) == (2, 1)
     assert "ddpg is for continuous actions, this behavior's are discrete (MultiDiscrete([9]))" in outcome.err
-    assert "ppo, dqn" in outcome.err
+    assert "ppo, dqn, sac" in outcome.err
 
 
 def no_episodes(*_: Any) -> dict[str, Evaluation]:
     return {"MobileRobot": Evaluation(np.zeros(1), np.ones(1), np.zeros(1, dtype=bool))}
 
 
-@pytest.mark.parametrize("trainer", ["ppo", "dqn"])
+@pytest.mark.parametrize(
+    ("trainer", "more"),
+    [("ppo", {}), ("dqn", {}), ("sac", {}), ("sac", LSTM)],
+    ids=["ppo", "dqn", "sac", "sac-memory"],
+)
 def test_a_resumed_run_of_choices_is_the_undisturbed_run_bit_for_bit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trainer: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trainer: str, more: dict[str, Any]
 ) -> None:
     monkeypatch.setattr("trainers.train.evaluate_world", no_episodes)
-    config = write(tmp_path, trainer, "MobileRobot", "sim:mobile_goal_discrete")
+    config = write(tmp_path, trainer, "MobileRobot", "sim:mobile_goal_discrete", **more)
     assert train(config, "whole").code == 0
     assert train(config, "parts", "--set", "behaviors.MobileRobot.max_steps=256").code == 0
     outcome = train(config, "parts", "--resume")
@@ -179,5 +188,7 @@ def _assert_the_actor_knows_its_choices(run: Path) -> None:
     size = sum(part["size"] for part in card["observation"])
     only = np.eye(9, dtype=np.float32)
     feed = {"obs_0": np.zeros((9, size), np.float32), "action_masks": only}
+    if card["network"]["memory_size"]:
+        feed["recurrent_in"] = np.zeros((9, 1, card["network"]["memory_size"]), np.float32)
     (chosen,) = session.run(["deterministic_discrete_actions"], feed)
     assert chosen[:, 0].tolist() == list(range(9))

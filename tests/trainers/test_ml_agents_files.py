@@ -7,14 +7,20 @@ keys that all files of a trainer have alike stand in `ppo`, `sac` and `poca` bel
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
+from gymnasium.vector.utils import batch_space
+from mlagents_envs.base_env import ActionSpec
 
+from tests.fakes import Message, Report, ScriptedUnity, spec_of
 from tests.helpers import assert_refused, cli
 from trainers.config import load_settings
 from trainers.errors import UserError
 from trainers.idle_settings import without_effect
+from trainers.learner import make_algorithm
 from trainers.settings import NetworkSettings
+from unity_env import UnityVectorEnv
 
 Tree = dict[str, Any]
 DEMOS = "Project/Assets/ML-Agents/Examples"
@@ -241,6 +247,28 @@ def test_a_file_is_accepted_as_it_is_and_no_value_is_lost(name: str, tmp_path: P
 def test_what_is_out_of_scope_is_named_in_a_line(name: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=rf"run\.yaml:\d+: behaviors\.\w+\..*{REFUSED[name]}"):
         load_settings(written(tmp_path, FILES[name]))
+
+
+@pytest.mark.parametrize(
+    ("name", "action"),
+    [
+        ("Basic", ActionSpec(0, (3,))),
+        ("FoodCollector", ActionSpec(3, (2,))),
+        ("GridWorld", ActionSpec(0, (5,))),
+        ("Hallway", ActionSpec(0, (5,))),
+        ("PushBlock", ActionSpec(0, (7,))),
+        ("WallJump", ActionSpec(0, (3, 3, 3, 2))),
+    ],
+)
+def test_a_sac_file_makes_a_learner_for_the_actions_of_its_scene(name: str, action: ActionSpec, tmp_path: Path) -> None:
+    settings, document = load_settings(written(tmp_path, FILES[f"sac/{name}"]))
+    scene = ScriptedUnity(spec_of(("observation", 4), action=action), [Message([Report(0, 1.0), Report(1, 2.0)])])
+    rows = UnityVectorEnv(scene).agents
+    for behavior_name in settings.behaviors:
+        algorithm = make_algorithm(rows, settings, behavior_name, document)
+        act = algorithm.act(np.ones((2, 4 + sum(action.discrete_branches)), np.float32), np.ones(2, dtype=bool))
+        assert batch_space(rows.single_action_space, 2).contains(act)
+        assert algorithm.actor.memory_size == (128 if name == "Hallway" else 0)
 
 
 def test_what_has_no_effect_is_said(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import torch
 from tests.helpers import NAME, assert_refused, cli, files_below, train_tiny
 from tests.trainers.edge.bundles import SHAPES, make_actor, make_bundle, observation
 from trainers.actors import ActionShape, Actor, SquashedGaussianActor, TanhActor
-from trainers.choices import make_stochastic_actor
+from trainers.choices import SquashedHybridActor, make_stochastic_actor
 from trainers.edge import ActorRunner
 from trainers.edge.bundle import verify
 from trainers.edge.operators import OPERATORS
@@ -103,10 +103,11 @@ def test_every_kind_of_action_in_every_format_and_size(tmp_path: Path, kind: str
     np.testing.assert_allclose(by_numpy.act(obs), by_onnx.act(obs), atol=1e-6 if bits is None else TOLERANCES[bits])
 
 
-@pytest.mark.parametrize("make", [TanhActor, SquashedGaussianActor, QNetwork])
+@pytest.mark.parametrize("make", [TanhActor, SquashedGaussianActor, SquashedHybridActor, QNetwork])
 def test_actors_of_every_trainer(tmp_path: Path, make: type[Actor]) -> None:
     torch.manual_seed(0)
-    shape = ActionShape(0, (3, 4)) if make is QNetwork else ActionShape(3)
+    shapes = {QNetwork: ActionShape(0, (3, 4)), SquashedHybridActor: ActionShape(2, (3, 4))}
+    shape = shapes.get(make, ActionShape(3))
     actor = make(5, shape, NetworkSettings(normalize=True, hidden_units=16, dueling=True)).eval()
     export = make_bundle(tmp_path, "hybrid", actor, formats=("onnx", "numpy", "unity"))
     assert max(export.differences.values()) <= 1e-5

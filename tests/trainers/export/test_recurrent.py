@@ -22,23 +22,25 @@ from tests.helpers import (
 )
 from tests.trainers.export.test_export import shape_of
 from trainers.actors import ActionShape, Actor
-from trainers.choices import make_stochastic_actor
+from trainers.choices import make_soft_actor, make_stochastic_actor
 from trainers.export.parity import TOLERANCE
 from trainers.export.unity_onnx import write_unity_onnx
 from trainers.settings import MemorySettings, NetworkSettings
 
 OBS, SIZE, BATCH = 5, 12, 3
 SHAPES = {"continuous": ActionShape(2), "discrete": ActionShape(0, (2, 3)), "hybrid": ActionShape(1, (4,))}
+MAKERS = {"ppo": make_stochastic_actor, "sac": make_soft_actor}
 MEMORY = {f"{BEHAVIOR}.network_settings.memory": {"memory_size": 8, "sequence_length": 16}}
 
 
-@pytest.fixture(scope="module", params=sorted(SHAPES))
+@pytest.fixture(scope="module", params=[*(("ppo", kind) for kind in SHAPES), ("sac", "continuous"), ("sac", "hybrid")])
 def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Actor, Path]:
     torch.manual_seed(1)
     settings = NetworkSettings(
         normalize=True, hidden_units=16, num_layers=1, memory=MemorySettings(memory_size=SIZE, sequence_length=4)
     )
-    actor = make_stochastic_actor(OBS, SHAPES[request.param], settings)
+    trainer, kind = request.param
+    actor = MAKERS[trainer](OBS, SHAPES[kind], settings)
     for head in ("mean", "logits"):
         if hasattr(actor, head):
             getattr(actor, head).weight.data.mul_(100)
@@ -93,16 +95,25 @@ def test_the_parity_check_notices_another_memory(exported: tuple[Actor, Path]) -
     bias.data.copy_(before)
 
 
-def test_a_run_with_a_memory_trains_evaluates_resumes_to_the_bit_and_exports(tmp_path: Path) -> None:
-    changes = {**MEMORY, f"{BEHAVIOR}.critic_observations": "signals"}  # both make rows and states wider
+SAC = {"batch_size": 32, "buffer_size": 400, "buffer_init_steps": 64, "steps_per_update": 16}
+RUNS = {  # signals make rows wider, as memories do states
+    "ppo": {f"{BEHAVIOR}.critic_observations": "signals"},
+    "sac": {f"{BEHAVIOR}.trainer_type": "sac", f"{BEHAVIOR}.hyperparameters": SAC},
+}
+
+
+@pytest.mark.parametrize("trainer", RUNS)
+def test_a_run_with_a_memory_trains_evaluates_resumes_to_the_bit_and_exports(tmp_path: Path, trainer: str) -> None:
+    changes = {**MEMORY, **RUNS[trainer]}
     whole = train_tiny(tmp_path, "whole", changes)
     parts = train_tiny(tmp_path, "parts", changes, "--set", f"{BEHAVIOR}.max_steps=512")
     config = write_config(tmp_path, changes)
     again = ("--results-dir", tmp_path / "results", "--run-id", "parts", "--resume")
     resumed = cli("train", config, *again)
     assert "bit-exactly" in resumed.out, resumed.err
-    state, other = checkpoint_of(whole)["algorithm"], checkpoint_of(parts)["algorithm"]
-    assert difference(state, other) == ""
+    one, other = checkpoint_of(whole), checkpoint_of(parts)
+    assert all(difference(one.get(part), other.get(part)) == "" for part in ("algorithm", "replay", "env"))
+    state = one["algorithm"]
     assert state["actor"]["memory.lstm.weight_hh_l0"].shape == (16, 4)
     card = json.loads((whole / NAME / "actor" / "actor.json").read_text())
     assert card["network"]["memory_size"] == 8
@@ -122,6 +133,13 @@ def test_a_memory_that_no_trainer_uses_is_refused(tmp_path: Path, trainer: str) 
 def test_a_sequence_longer_than_a_batch_is_refused(tmp_path: Path) -> None:
     path = write_config(tmp_path, {f"{BEHAVIOR}.network_settings.memory": {"sequence_length": 65}})
     assert_refused(cli("train", path), r"sequence_length 65 is longer than batch_size 64")
+
+
+def test_hindsight_with_a_memory_is_refused(tmp_path: Path) -> None:
+    hindsight = {f"{BEHAVIOR}.hyperparameters": SAC | {"hindsight": {}}}
+    path = write_config(tmp_path, {**MEMORY, **RUNS["sac"], **hindsight})
+    outcome = cli("train", path, "--results-dir", tmp_path / "results")
+    assert_refused(outcome, r"network_settings\.memory: hindsight relabels single transitions")
 
 
 def test_cloning_with_a_memory_is_refused(tmp_path: Path) -> None:
