@@ -84,7 +84,8 @@ class SequenceBatch:
     """K transitions of n sampled sequences.
 
     Networks read a sequence from what was remembered at its beginning when it was lived through, the stored state of
-    Kapturowski et al. 2019 (R2D2, section 3), without a burn-in, as in ML-Agents.
+    Kapturowski et al. 2019 (R2D2, section 3), a target network from that of the network it follows. As in ML-Agents
+    there is no burn-in.
 
     Args:
         columns: of the replay, (L, n, size) each.
