@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -90,8 +91,8 @@ def test_a_restored_replay_goes_on_within_its_sequences() -> None:
 
 def lived(steps: int) -> tuple[Sac, list[Array], list[Array]]:
     """A learner that has learned nothing yet, what its policy read in each step, and what it would read after it."""
-    rows, how = 3, {"buffer_size": 4000, "steps_per_update": 10**5}
-    sac = make(ActionShape(0, (2,)), 1, rows, MEMORY, normalize=False, **how)
+    rows = 3
+    sac = make(ActionShape(0, (2,)), 1, rows, MEMORY, normalize=False, buffer_size=4000, steps_per_update=10**5)
     world, everyone = Corridor(rows), np.ones(rows, dtype=bool)
     read, after = [], []
     for step in range(steps):
@@ -114,7 +115,7 @@ def batch_of_everything(sac: Sac) -> tuple[SequenceBatch, list[tuple[int, int]]]
     """Every transition drawn once, so that its sequence comes as often as it is long; and their (step, row)."""
     replay = sac.replay
     assert isinstance(replay, SequenceReplay)
-    replay.sample = lambda _: np.arange(replay.size)  # type: ignore[method-assign]  # slots are full from the start
+    setattr(replay, "sample", np.arange)  # noqa: B010  # slots are full from the start
     indices, there = replay.sample_sequences(replay.size)
     return draw_sequences(replay, replay.size, CPU), [divmod(index, replay.rows) for index in indices[there].tolist()]
 
@@ -182,7 +183,7 @@ def turns_right(sac: Sac, episodes: int = 400) -> float:
 
 @pytest.mark.parametrize(("memory", "least", "most"), [(MEMORY, 0.95, 1.0), (None, 0.4, 0.6)], ids=["with", "without"])
 def test_a_corridor_is_learned_with_a_memory_alone(memory: dict[str, int] | None, least: float, most: float) -> None:
-    how = {"buffer_size": 2560, "buffer_init_steps": 1280, "steps_per_update": 4, "init_entcoef": 0.05}
+    how: dict[str, Any] = {"buffer_size": 2560, "buffer_init_steps": 1280, "steps_per_update": 4, "init_entcoef": 0.05}
     sac = make(ActionShape(0, (2,)), 1, 16, memory, batch_size=128, **how)
     world, everyone = Corridor(16), np.ones(16, dtype=bool)
     for _ in range(180):

@@ -76,7 +76,7 @@ def test_the_best_policy_of_choices_is_boltzmanns_and_its_value_a_soft_maximum()
     """pi_b ~ exp(Q_b / alpha_b) gives mean_b alpha_b logsumexp(Q_b / alpha_b), and no other policy more."""
     torch.manual_seed(0)
     sac, alpha, q = make(BRANCHES), torch.tensor([0.3, 0.8]), torch.randn(1, 7, 5).expand(2, -1, -1)
-    parts = [part / of for part, of in zip(q[0].split([2, 3], dim=-1), alpha, strict=True)]
+    parts = [part / of for part, of in zip(torch.split(q[0], [2, 3], dim=-1), alpha, strict=True)]
     best = Decision(torch.zeros(7, 2), torch.zeros(7), [part.log_softmax(dim=-1) for part in parts])
     value = sac.soft_value(q, best, alpha)
     closed = torch.stack([of * part.logsumexp(dim=-1) for part, of in zip(parts, alpha, strict=True)]).mean(dim=0)
@@ -148,7 +148,7 @@ def test_soft_values_of_an_enumerable_task_are_those_of_soft_iteration() -> None
     rows, rng = 2048, np.random.default_rng(0)
     how: dict[str, Any] = {"buffer_size": rows, "buffer_init_steps": rows, "batch_size": 256, "steps_per_update": 4}
     sac = make(ActionShape(0, (ACTIONS,)), STATES, rows, init_entcoef=ALPHA, **how)
-    sac.temperature.log_alpha.register_hook(torch.zeros_like)  # alpha stays
+    sac.temperature.log_alpha.register_hook(torch.zeros_like)  # type: ignore[no-untyped-call]  # alpha stays
     state, no, yes = rng.integers(STATES, size=rows), np.zeros(rows, dtype=bool), np.ones(rows, dtype=bool)
     seen = np.concatenate((np.eye(STATES), np.ones((STATES, ACTIONS))), axis=1, dtype=np.float32)
     chosen = sac.act(seen[state], yes)[:, 0]

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -95,8 +96,8 @@ def test_the_parity_check_notices_another_memory(exported: tuple[Actor, Path]) -
     bias.data.copy_(before)
 
 
-SAC = {"batch_size": 32, "buffer_size": 400, "buffer_init_steps": 64, "steps_per_update": 16}
-RUNS = {  # signals make rows wider, as memories do states
+SAC: dict[str, Any] = {"batch_size": 32, "buffer_size": 400, "buffer_init_steps": 64, "steps_per_update": 16}
+RUNS: dict[str, dict[str, Any]] = {  # signals make rows wider, as memories do states
     "ppo": {f"{BEHAVIOR}.critic_observations": "signals"},
     "sac": {f"{BEHAVIOR}.trainer_type": "sac", f"{BEHAVIOR}.hyperparameters": SAC},
 }
