@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.helpers import difference
@@ -37,6 +37,7 @@ def sequences(replay: SequenceReplay, count: int = 200) -> list[list[int]]:
     return [ids_of(replay, column[mask]) for column, mask in zip(indices.T, there.T, strict=True)]
 
 
+@settings(max_examples=50)
 @given(histories(), st.integers(1, 7), st.integers(1, 4))
 def test_sequences_are_pieces_of_episodes_cut_after_their_length(
     history: tuple[int, list[list[tuple[bool, bool]]]], slots: int, length: int
@@ -61,7 +62,7 @@ def test_sequences_are_pieces_of_episodes_cut_after_their_length(
         for number in queue[-slots:]:
             expected[piece_of[number]].append(number)
     if replay.size:
-        found = sequences(replay, 400)
+        found = sequences(replay, 300)
         assert all(sequence in expected.values() for sequence in found)
         assert len({tuple(sequence) for sequence in found}) == len(expected)
 
@@ -181,12 +182,16 @@ def turns_right(sac: Sac, episodes: int = 400) -> float:
     return float(step.rew.mean())
 
 
-@pytest.mark.parametrize(("memory", "least", "most"), [(MEMORY, 0.95, 1.0), (None, 0.4, 0.6)], ids=["with", "without"])
-def test_a_corridor_is_learned_with_a_memory_alone(memory: dict[str, int] | None, least: float, most: float) -> None:
+@pytest.mark.parametrize(
+    ("memory", "steps", "least", "most"), [(MEMORY, 180, 0.95, 1.0), (None, 110, 0.4, 0.6)], ids=["with", "without"]
+)
+def test_a_corridor_is_learned_with_a_memory_alone(
+    memory: dict[str, int] | None, steps: int, least: float, most: float
+) -> None:
     how: dict[str, Any] = {"buffer_size": 2560, "buffer_init_steps": 1280, "steps_per_update": 4, "init_entcoef": 0.05}
     sac = make(ActionShape(0, (2,)), 1, 16, memory, batch_size=128, **how)
     world, everyone = Corridor(16), np.ones(16, dtype=bool)
-    for _ in range(180):
+    for _ in range(steps):
         sac.observe(world.step(sac.act(world.obs(), everyone)))
         if sac.ready():
             sac.update(0.0)

@@ -72,7 +72,7 @@ class OffPolicy(Algorithm):
         self, obs: Observed, shape: ActionShape, rows: int, settings: BehaviorSettings, seed: int, device: torch.device
     ) -> None:
         assert isinstance(settings.hyperparameters, OffPolicyHyperparameters)
-        self.common, self.device = settings.hyperparameters, device
+        self.common, self.shape, self.device = settings.hyperparameters, shape, device
         self.gamma = settings.reward_signals.extrinsic.gamma
         self.generator = torch.Generator().manual_seed(seed)
         torch.manual_seed(seed)
@@ -94,9 +94,8 @@ class OffPolicy(Algorithm):
 
     def make_critics(self, network: NetworkSettings) -> None:
         """Make the networks beside the actor, and the optimisers."""
-        actor = self.actor
-        shape = actor.shape
-        critic = ActionValue(actor.observation, shape.continuous, network, self.critics, self.normalizer, shape.choices)
+        seen, shape = self.actor.observation, self.shape
+        critic = ActionValue(seen, shape.continuous, network, self.critics, self.normalizer, shape.choices)
         self.critic = critic.to(self.device)
         self.target_critic = self.target_of(self.critic)
         self.actor_optimizer = self.adam(self.actor)
@@ -119,11 +118,10 @@ class OffPolicy(Algorithm):
 
     def random_action(self, obs: Tensor) -> Tensor:
         """Return uniformly random actions, (N, A), of what obs, (N, D + M), allows."""
-        shape = self.actor.shape
-        numbers = 2.0 * torch.rand((len(obs), shape.continuous), generator=self.generator) - 1.0
-        if not shape.branches:
+        numbers = 2.0 * torch.rand((len(obs), self.shape.continuous), generator=self.generator) - 1.0
+        if not self.shape.branches:
             return numbers
-        return torch.cat((numbers, draw_evenly(obs, shape, self.generator)), dim=1)
+        return torch.cat((numbers, draw_evenly(obs, self.shape, self.generator)), dim=1)
 
     @abstractmethod
     def gradient_step(self, batch: Any) -> dict[str, Tensor]:

@@ -90,7 +90,7 @@ class Sac(OffPolicy):
         decision = self.decide(obs)
         with torch.no_grad():
             seen, _ = batch.inputs(self.critic, "critic")
-        q = self.critic(seen, decision.act[:, : self.actor.shape.continuous])
+        q = self.critic(seen, decision.act[:, : self.shape.continuous])
         policy_loss = -batch.mean(self.soft_value(q, decision, alpha))  # eq. 9; Christodoulou, eq. 12
         policy_norm = descend(self.actor_optimizer, policy_loss)
 
@@ -119,13 +119,13 @@ class Sac(OffPolicy):
         """
         decision = self.decide(next_obs)
         _, seen = batch.inputs(self.target_critic, "critic")
-        q = self.target_critic(seen, decision.act[:, : self.actor.shape.continuous])
+        q = self.target_critic(seen, decision.act[:, : self.shape.continuous])
         target: Tensor = batch.rew + self.gamma * (1.0 - batch.terminated) * self.soft_value(q, decision, alpha)
         return target
 
     def value(self, batch: Batch | SequenceBatch) -> Tensor:
         """Return Q_i of what was done, (I, B)."""
-        shape, (obs, _) = self.actor.shape, batch.inputs(self.critic, "critic")
+        shape, (obs, _) = self.shape, batch.inputs(self.critic, "critic")
         q: Tensor = self.critic(obs, batch.act[:, : shape.continuous])
         return self._expected(q, [shape.one_hot(batch.act)[:, shape.continuous :]])
 
@@ -142,19 +142,19 @@ class Sac(OffPolicy):
 
     def entropies(self, decision: Decision) -> Tensor:
         """Return the policy's entropies in nats, that of the numbers from one sample, (B, K)."""
-        numbers = [-decision.logp] if self.actor.shape.continuous else []
+        numbers = [-decision.logp] if self.shape.continuous else []
         return torch.stack([*numbers, *entropies(decision.log_probs)], dim=-1)
 
     def target_entropies(self, obs: Tensor) -> Tensor:
         """Return what the entropies are to be, (B, K)."""
-        shape = self.actor.shape
+        shape = self.shape
         numbers = [obs.new_full((len(obs),), -float(shape.continuous))] if shape.continuous else []
         branches = [TARGET_SHARE * most for most in most_entropies(obs, shape)] if shape.branches else []
         return torch.stack([*numbers, *branches], dim=-1)
 
     def decide(self, obs: Tensor) -> Decision:
         """Draw from pi(.|s)."""
-        noise = torch.randn(len(obs), self.actor.shape.size, generator=self.generator)
+        noise = torch.randn(len(obs), self.shape.size, generator=self.generator)
         return self.actor.decide(obs, noise.to(self.device))
 
     def _expected(self, q: Tensor, odds: Sequence[Tensor]) -> Tensor:
@@ -164,12 +164,12 @@ class Sac(OffPolicy):
             q: (..., B), of choices (..., B, M).
             odds: p, (B, M) in parts.
         """
-        branches = self.actor.shape.branches
+        branches = self.shape.branches
         return (q * torch.cat(list(odds), dim=-1)).sum(dim=-1) / len(branches) if branches else q
 
     def _by_part(self, name: str, values: Tensor) -> dict[str, Tensor]:
         """Return values of the K entropies by name; where they are several, which one is in it."""
-        shape = self.actor.shape
+        shape = self.shape
         labels = ["numbers"] * bool(shape.continuous) + [f"branch_{index}" for index in range(len(shape.branches))]
         if len(labels) == 1:
             return {name: values[0]}
