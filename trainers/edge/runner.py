@@ -291,7 +291,7 @@ def _numbers(given: Any) -> Optional[Array]:
     try:
         with np.errstate(over="ignore"):
             return np.asarray(np.asarray(given, np.float64), np.float32).reshape(-1)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 
