@@ -13,14 +13,13 @@ import numpy as np
 
 from .bundle import Bundle, read_bundle
 from .errors import EdgeError
-from .networks import load_network
+from .networks import load_network, network_file
 from .operators import clip, room
 
 Array = np.ndarray
 Observation = Union[Array, Sequence[float], Mapping[str, Any]]
 FLOAT32 = np.dtype(np.float32)
 LARGEST_SQUARE = 1e30  # sum of squares of what an observation or an action can be
-NETWORK_FILES = {"numpy": "actor.npz"}
 log = logging.getLogger("robotrl.edge")
 
 
@@ -55,7 +54,7 @@ class ActorRunner:
         safety: Optional[Mapping[str, Any]] = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.bundle = bundle = read_bundle(folder, [NETWORK_FILES.get(backend, "actor.onnx")], safety)
+        self.bundle = bundle = read_bundle(folder, [network_file(backend)], safety)
         if rate_hz is None and bundle.period_s is None:
             raise EdgeError(f"{bundle.folder}: the training did not say how often it decides; give a rate")
         self.period_s = 1.0 / rate_hz if rate_hz else float(bundle.period_s or 0.0)

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from trainers.edge.messages import (
     unpack_answer,
     unpack_request,
 )
+from trainers.edge.networks import load_network
 from trainers.edge.server import Server
 from trainers.edge.transports import Closed, Transport, UdpTransport
 from trainers.export.edge_app import NAME as APP
@@ -206,6 +208,24 @@ def test_check_fails_where_this_machine_computes_otherwise(tmp_path: Path) -> No
     assert "numpy differs from the trained policy by 1.0e-03 on the recorded observations" in err
 
 
+def test_check_fails_where_this_machine_computes_no_number(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def computes_nothing(*_: Any) -> Any:
+        network = load_network("numpy", bundle, {"obs_0": np.zeros((1, 27), np.float32)})
+        network._calls = (partial(network.outputs["deterministic_continuous_actions"].fill, np.nan),)
+        return network
+
+    monkeypatch.setattr("trainers.edge.check.load_network", computes_nothing)
+    code, _, err = edge("check", bundle)
+    assert code == 2
+    assert "differs from the trained policy by nan" in err
+
+
+def test_check_of_a_network_that_was_not_exported_says_so(tmp_path: Path) -> None:
+    code, out, err = edge("check", make_bundle(tmp_path, formats=("onnx",)).folder)
+    assert (code, out) == (2, "")
+    assert "actor.npz: not in SHA256SUMS: this bundle was exported without it" in err
+
+
 def test_bench_prints_quantiles(bundle: Path) -> None:
     code, out, _ = edge("bench", bundle, "--calls", 200, "--seconds", 0.2, "--json")
     found = json.loads(out)
@@ -225,6 +245,7 @@ def test_bench_prints_quantiles(bundle: Path) -> None:
         (["run", "BUNDLE", "--listen", "256.0.0.1:1", "--transport", "udp"], "--listen 256.0.0.1:1"),
         (["run", "BUNDLE", "--safety", "nowhere.json"], "nowhere.json: No such file"),
         (["run", "BUNDLE", "--rate", "-1"], "-1 is not above 0"),
+        (["run", "BUNDLE", "--rate", "fast"], "argument --rate: fast is not a number"),
         (["bench", "BUNDLE", "--calls", "0"], "--calls 0: at least 1"),
         (["run", "BUNDLE", "--transport", "zmq"], "--transport zmq needs pyzmq"),
     ],
