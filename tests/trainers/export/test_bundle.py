@@ -16,7 +16,7 @@ from trainers.choices import make_stochastic_actor
 from trainers.edge import ActorRunner
 from trainers.edge.bundle import verify
 from trainers.edge.operators import OPERATORS
-from trainers.errors import RunError
+from trainers.errors import RunError, UserError
 from trainers.export.bundle import FORMATS
 from trainers.export.engine import unsupported
 from trainers.export.parity import TOLERANCES, drawn_samples, largest_difference, numpy_runtime
@@ -81,6 +81,43 @@ def test_one_format_alone(finished: Path, name: str) -> None:
     assert "unity" not in outcome.out
     assert files_below(finished)[f"{NAME}.onnx"] == before[f"{NAME}.onnx"]
     assert cli("export", finished).code == 0
+
+
+def test_unitys_network_alone_leaves_the_bundle(finished: Path) -> None:
+    before = files_below(finished / NAME / "actor")
+    (finished / f"{NAME}.onnx").unlink()
+    outcome = cli("export", finished, "--format", "unity")
+    assert outcome.code == 0, outcome
+    assert outcome.out.startswith("unity ")
+    assert "actor  " not in outcome.out
+    assert (finished / f"{NAME}.onnx").is_file()
+    assert files_below(finished / NAME / "actor") == before
+
+
+@pytest.mark.parametrize("content", ["folder", "file"])
+def test_what_no_export_has_made_is_never_replaced(tmp_path: Path, content: str) -> None:
+    mine = tmp_path / "actor"
+    if content == "folder":
+        mine.mkdir()
+        (mine / "thesis.txt").write_text("mine")
+    else:
+        mine.write_text("mine")
+    before = files_below(tmp_path)
+    with pytest.raises(UserError, match=r"actor: is there, and no bundle \(no SHA256SUMS in it\)"):
+        make_bundle(tmp_path, formats=("numpy",))
+    assert files_below(tmp_path) == before
+
+
+def test_the_readme_names_the_backend_that_can_run_the_bundle(tmp_path: Path) -> None:
+    (tmp_path / "actor").mkdir()  # an empty folder is nobody's
+    text = (make_bundle(tmp_path, formats=("onnx",)).folder / "README.md").read_text()
+    assert "robotrl-edge.pyz check . --backend onnx" in text
+    assert "numpy, and onnxruntime," in text
+    assert 'ActorRunner(".", "onnx")' in text
+    assert "build_engine.sh" in text
+    text = (make_bundle(tmp_path, formats=("numpy",)).folder / "README.md").read_text()
+    assert "--backend" not in text
+    assert "build_engine.sh" not in text
 
 
 def test_a_run_whose_recording_is_lost_is_recorded_again(finished: Path) -> None:
