@@ -37,6 +37,7 @@ from trainers.export.parity import (
     numpy_runtime,
     onnx_runtime,
     outputs_of,
+    rounding_of,
     torch_export_runtime,
 )
 from trainers.export.quantize import Quantization, quantized
@@ -225,10 +226,14 @@ def _checked(
 ) -> float:
     tolerance = TOLERANCES[None if name == "unity" else kind]
     difference = largest(largest_difference(trained.actor, runtime, part) for part in samples)
-    if not difference <= tolerance:
+    if difference <= tolerance:
+        return difference
+    # before a tanh that saturates, float32 itself may round by more: the policy in one direction, the export in another
+    rounding = largest(rounding_of(trained.actor, part) for part in samples)
+    if not difference <= tolerance + 2.0 * rounding:
         raise RunError(
             f"export of {trained.source}: {name}: actions differ by {difference:.2e} from the trained policy, "
-            f"more than {tolerance:.0e}; nothing was exported"
+            f"more than {tolerance:.0e} and twice its own rounding of {rounding:.0e}; nothing was exported"
         )
     return difference
 

@@ -19,7 +19,7 @@ from trainers.edge.operators import OPERATORS
 from trainers.errors import RunError, UserError
 from trainers.export.bundle import FORMATS
 from trainers.export.engine import unsupported
-from trainers.export.parity import TOLERANCES, drawn_samples, largest_difference, numpy_runtime
+from trainers.export.parity import TOLERANCES, drawn_samples, largest_difference, numpy_runtime, rounding_of
 from trainers.export.quantize import int8, quantized
 from trainers.observation import Observation, Sensor
 from trainers.q_network import QNetwork
@@ -206,6 +206,15 @@ def test_the_parity_check_notices_a_weight_that_is_off(tmp_path: Path) -> None:
     assert largest_difference(actor, numpy_runtime(folder / "actor.npz"), samples) <= 1e-5
     next(weights for weights in actor.parameters() if weights.ndim == 2).data[0, 0] += 0.1
     assert largest_difference(actor, numpy_runtime(folder / "actor.npz"), samples) > 1e-5
+
+
+def test_a_policy_that_saturates_is_exported_though_float32_rounds_by_more_than_the_tolerance(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    actor = TanhActor(7, ActionShape(2), NetworkSettings(normalize=True, hidden_units=16)).eval()
+    actor.mean.weight.data.mul_(1e5)
+    assert rounding_of(actor, drawn_samples(actor)) > 1e-5
+    export = make_bundle(tmp_path, "hybrid", actor, formats=("onnx", "numpy"))
+    assert 1e-5 < max(export.differences.values()) < 1e-2
 
 
 @pytest.mark.parametrize("name", ["numpy_runtime", "torch_export_runtime", "onnx_runtime"])
