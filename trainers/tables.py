@@ -39,7 +39,10 @@ def episodes_of(results: Mapping[str, Any]) -> int:
 def print_exports(console: Console, exports: Mapping[str, Any]) -> None:
     """Print where the exported actors are."""
     for export in exports.values():
-        console.print(f"actor     {export.folder}", soft_wrap=True, markup=False)
-        console.print(f"          {export.parity}", soft_wrap=True, markup=False)
-        if export.unity_onnx is not None:
-            console.print(f"unity     {export.unity_onnx}", soft_wrap=True, markup=False)
+        made = [("unity", export.unity_onnx)] if export.unity_onnx is not None else []
+        if export.differences.keys() != {"unity"}:
+            made.insert(0, ("actor", export.folder))
+        for index, (what, path) in enumerate(made):
+            console.print(f"{what:<10}{path}", soft_wrap=True, markup=False)
+            if index == 0:
+                console.print(f"{'':<10}{export.parity}", soft_wrap=True, markup=False)

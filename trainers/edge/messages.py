@@ -82,16 +82,18 @@ def unpack_request(data: bytes) -> Request:
         return Request(np.frombuffer(data, "<f4", offset=REQUEST.size), sequence, bool(flags & RESET), packed=True)
     try:
         said = json.loads(data.decode())
-    except ValueError:
+    except (ValueError, RecursionError):
         raise EdgeError(f"request: {data[:20]!r} is neither JSON nor begins with {ASK.decode()}") from None
     if isinstance(said, list):
         return Request(said)
     if not isinstance(said, dict) or "obs" not in said:
         raise EdgeError('request: no "obs" in it')
-    sequence = said.get("sequence", 0)
+    sequence, order = said.get("sequence", 0), said.get("order")
     if not isinstance(sequence, int):
         raise EdgeError(f"request: sequence {sequence!r} is not a whole number")
-    return Request(said["obs"], sequence, bool(said.get("reset")), said.get("order"))
+    if not isinstance(order, (list, type(None))):
+        raise EdgeError(f"request: order {order!r} is not a list of components")
+    return Request(said["obs"], sequence, bool(said.get("reset")), order)
 
 
 def pack_answer(answer: Answer, *, packed: bool) -> bytes:

@@ -125,6 +125,11 @@ class OnnxNetwork:
         self._session.run_with_iobinding(self._binding)
 
 
+def network_file(backend: str) -> str:
+    """Return the name of the file in a bundle that a backend computes."""
+    return "actor.npz" if backend == "numpy" else "actor.onnx"
+
+
 def load_network(backend: str, folder: Path, inputs: Mapping[str, Array]) -> Any:
     """Load a bundle's network: a callable with `outputs`.
 
@@ -136,10 +141,11 @@ def load_network(backend: str, folder: Path, inputs: Mapping[str, Array]) -> Any
     Raises:
         EdgeError: it cannot be loaded.
     """
+    path = folder / network_file(backend)
     if backend == "numpy":
-        return NumpyNetwork(folder / "actor.npz", inputs)
+        return NumpyNetwork(path, inputs)
     if backend == "onnx":
-        return OnnxNetwork(folder / "actor.onnx", inputs)
+        return OnnxNetwork(path, inputs)
     if backend == "tensorrt":
-        return OnnxNetwork(folder / "actor.onnx", inputs, "TensorrtExecutionProvider")
+        return OnnxNetwork(path, inputs, "TensorrtExecutionProvider")
     raise EdgeError(f"backend {backend}: expected one of {', '.join(BACKENDS)}")

@@ -13,14 +13,14 @@ import numpy as np
 
 from .bundle import Bundle, read_bundle
 from .errors import EdgeError
-from .networks import load_network
+from .networks import load_network, network_file
 from .operators import clip, room
 
 Array = np.ndarray
 Observation = Union[Array, Sequence[float], Mapping[str, Any]]
 FLOAT32 = np.dtype(np.float32)
 LARGEST_SQUARE = 1e30  # sum of squares of what an observation or an action can be
-NETWORK_FILES = {"numpy": "actor.npz"}
+ALLOWED = 0.5  # masks above it are 1, to the networks too
 log = logging.getLogger("robotrl.edge")
 
 
@@ -55,9 +55,11 @@ class ActorRunner:
         safety: Optional[Mapping[str, Any]] = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.bundle = bundle = read_bundle(folder, [NETWORK_FILES.get(backend, "actor.onnx")], safety)
+        self.bundle = bundle = read_bundle(folder, [network_file(backend)], safety)
         if rate_hz is None and bundle.period_s is None:
             raise EdgeError(f"{bundle.folder}: the training did not say how often it decides; give a rate")
+        if rate_hz is not None and not 0.0 < rate_hz < math.inf:
+            raise EdgeError(f"rate_hz {rate_hz}: decisions per second have to be above 0")
         self.period_s = 1.0 / rate_hz if rate_hz else float(bundle.period_s or 0.0)
         self.reason = ""
         self.clock = clock
@@ -85,11 +87,12 @@ class ActorRunner:
             start += sizes[name]
         if bundle.choices:
             self._inputs["action_masks"] = self._allowed.reshape(1, -1)
+        self._branches = np.split(self._allowed, np.cumsum(bundle.branches, dtype=int)[:-1]) if bundle.choices else []
         self._memory = np.zeros((1, 1, bundle.memory_size), np.float32)
         if bundle.memory_size:
             self._inputs["recurrent_in"] = self._memory
         self._shape = self._whole.shape
-        self._square_of_obs = _square_of(self._obs)
+        self._square_of_whole = _square_of(self._whole)
 
     def _make_finish(self, bundle: Bundle) -> List[Callable[[], object]]:
         """Return what brings the network's outputs into the action, within limits."""
@@ -133,6 +136,8 @@ class ActorRunner:
         self._memory.fill(0.0)
         self._allowed.fill(1.0)
         np.copyto(self._action, np.nan_to_num(self._safe))
+        size, safety = self.bundle.continuous, self.bundle.safety
+        self._action[:size] = np.clip(self._action[:size], safety.action_low, safety.action_high)
         self._seen_s = self.clock()
         self.reason = ""
 
@@ -142,7 +147,7 @@ class ActorRunner:
         Args:
             obs: all components in order, (D,), masks behind it where the actor chooses, (D + M,), 1 = allowed; or
                 component name -> values, with `action_masks` among them if not everything is allowed. A number that
-                is not finite, or beyond 1e15, gives the safe action.
+                is not finite, or beyond 1e15, gives the safe action; so do masks that forbid every choice of a branch.
 
         Raises:
             EdgeError: a component is missing, unknown, or of the wrong length.
@@ -153,8 +158,11 @@ class ActorRunner:
         now = self.clock()
         if now - self._seen_s > self._patience_s:
             self._memory.fill(0.0)  # it knows nothing of the gap
-        if not self._square_of_obs() < LARGEST_SQUARE:  # one call; what is not a number is not smaller, either
+        if not self._square_of_whole() < LARGEST_SQUARE:  # one call; what is no number is not smaller, either
             return self._stay_safe(self._not_finite())
+        for branch, allowed in enumerate(self._branches):
+            if not allowed.max() > ALLOWED:
+                return self._stay_safe(f"action_masks forbid every choice of branch {branch}")
         self._seen_s = now
         self._network()
         if not self._square_of_numbers() < LARGEST_SQUARE:
@@ -247,12 +255,12 @@ class ActorRunner:
         return f"{message}; {got - wanted} are behind {self.bundle.observation[-1].name}, the last component"
 
     def _not_finite(self) -> str:
-        index = int(np.argmin(np.abs(self._obs) < LARGEST_SQUARE**0.5))
+        index = int(np.argmin(np.abs(self._whole) < LARGEST_SQUARE**0.5))
         for part in self.bundle.observation:
             if index < part.size:
-                break
+                return f"observation {part.name}[{index}] is not finite"
             index -= part.size
-        return f"observation {part.name}[{index}] is not finite"
+        return f"observation action_masks[{index}] is not finite"
 
     def _stay_safe(self, reason: str) -> Array:
         """Go to the safe action as fast as the rate limits allow, and say why, once."""
@@ -291,7 +299,7 @@ def _numbers(given: Any) -> Optional[Array]:
     try:
         with np.errstate(over="ignore"):
             return np.asarray(np.asarray(given, np.float64), np.float32).reshape(-1)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 

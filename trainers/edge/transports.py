@@ -14,6 +14,7 @@ from .errors import EdgeError
 
 TRANSPORTS = ("stdin", "udp", "zmq")
 LARGEST = 65_535
+MOST = 1000  # messages taken in at once: a flood must not hold up the watchdog
 
 
 class Closed(Exception):  # noqa: N818  # not a fault
@@ -65,9 +66,9 @@ class StdinTransport(Transport):
             if not select.select([0], [], [], left)[0]:
                 return None
             data = os.read(0, LARGEST)
-            if not data:
+            if not data and not self._rest:
                 raise Closed
-            *lines, self._rest = (self._rest + data).split(b"\n")
+            *lines, self._rest = (self._rest + (data or b"\n")).split(b"\n")  # the last line may lack its end
             self._lines += [line for line in lines if line.strip()]
         return self._lines.pop(0)
 
@@ -102,13 +103,14 @@ class UdpTransport(Transport):
             return None
         newest = None
         self._socket.setblocking(False)
-        while True:
+        for _ in range(MOST):
             try:
                 data, peer = self._socket.recvfrom(LARGEST)
             except BlockingIOError:
-                return newest
+                break
             if self._open or self._peer == peer:
                 newest, self._peer, self._open = data, peer, False
+        return newest
 
     def send(self, data: bytes) -> None:
         """Answer by a datagram."""
@@ -156,7 +158,9 @@ class ZmqTransport(Transport):
         newest = None
         if not self._socket.poll(timeout_s * 1000.0):
             return None
-        while self._socket.poll(0):
+        for _ in range(MOST):
+            if not self._socket.poll(0):
+                break
             peer, *_, data = self._socket.recv_multipart()
             if self._open or self._peer == peer:
                 newest, self._peer, self._open = data, peer, False

@@ -112,9 +112,8 @@ def default_safety(action: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def provenance(settings: RunSettings, name: str, checkpoint: str, steps: int) -> dict[str, Any]:
-    """Say where the actor is from."""
-    reward = settings.behaviors[name].reward_shaping
+def provenance(settings: RunSettings, name: str, checkpoint: str, steps: int, reward_hash: str) -> dict[str, Any]:
+    """Say where the actor is from; `reward_hash` is the content hash that logs and checkpoints have."""
     return {
         "run_id": settings.checkpoint_settings.run_id,
         "trainer_type": settings.behaviors[name].trainer_type,
@@ -122,7 +121,7 @@ def provenance(settings: RunSettings, name: str, checkpoint: str, steps: int) ->
         "steps": steps,
         "seed": settings.env_settings.seed,
         "config_sha256": sha256_of(dump_settings(settings)),
-        "reward_sha256": None if reward is None else sha256_of(reward.model_dump_json()),
+        "reward_sha256": reward_hash,
         **made_now(),
     }
 

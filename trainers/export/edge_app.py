@@ -7,7 +7,19 @@ import trainers.edge
 
 NAME = "robotrl-edge.pyz"
 PACKAGE = "robotrl_edge"
-MAIN = f"from {PACKAGE}.cli import entry\n\nentry()\n"
+MAIN = f"""\
+import sys
+
+if sys.version_info < (3, 8):
+    sys.exit("error: robotrl-edge needs Python 3.8 or newer, this is " + sys.version.split()[0])
+try:
+    import numpy
+except ImportError:
+    sys.exit("error: robotrl-edge needs numpy: apt install python3-numpy, or pip install numpy")
+from {PACKAGE}.cli import entry
+
+entry()
+"""
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the same runtime is the same file
 
 

@@ -6,7 +6,7 @@ A short YAML stands beside the state dict:
     weights: policy.pth                 # torch.save of the state dict; rsl_rl's model_<n>.pt as it is
     behavior: RobotArm
     task: arm_reach                     # optional: names, units and order of what goes in and out
-    activation: tanh                    # of the hidden layers; rsl_rl's default is elu
+    activation: tanh                    # of the hidden layers; the library's default where it is left out
     clip: 1.0                           # actions are clipped to this and divided by it; needed for rsl_rl
     branches: [9]                       # where the actions are choices
     observation: {mean: [..], var: [..], epsilon: 1.0e-8, clip: 10.0}      # VecNormalize's, where it was used
@@ -16,7 +16,7 @@ import re
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
 from pydantic import Field
@@ -34,18 +34,39 @@ from trainers.yaml_file import Document, read_yaml, validate
 from unity_env.settings import PositiveFloat, PositiveInt, Settings
 
 Squash = Literal["clip", "tanh"]
+Activation = Literal["swish", "relu", "leaky_relu", "tanh", "elu"]
 RSL_RL_EPSILON = 1e-2  # what its EmpiricalNormalization adds to the standard deviation
 
-# library -> (pattern of the layers before the last, name of the last one, how actions are bounded); where there is no
-# name, the last of the pattern is the last layer
-LAYOUTS: dict[str, tuple[tuple[str, str | None, Squash], ...]] = {
+# what a network has beside a multilayer perceptron: convolutions, a memory
+OTHER_PARTS = re.compile(r"(.*\.)?((pi_)?features_extractor|lstm_actor|memory_[as]|rnn|(actor_)?cnns?)\..*")
+
+
+class Layout(NamedTuple):
+    """How a library names the layers of an actor.
+
+    Attributes:
+        pattern: of the layers before the last.
+        last: name of the last one; None where it is the last of the pattern.
+        squash: how actions are bounded.
+        activation: the library's default.
+        numbers: tensor that only actors have whose actions are numbers; "" where all are, None where none is.
+    """
+
+    pattern: str
+    last: str | None
+    squash: Squash
+    activation: Activation
+    numbers: str | None = ""
+
+
+LAYOUTS: dict[str, tuple[Layout, ...]] = {
     "stable_baselines3": (
-        (r"mlp_extractor\.policy_net\.(\d+)", "action_net", "clip"),  # PPO, A2C
-        (r"actor\.latent_pi\.(\d+)", "actor.mu", "tanh"),  # SAC
-        (r"actor\.mu\.(\d+)", None, "tanh"),  # TD3, DDPG
-        (r"q_net\.q_net\.(\d+)", None, "clip"),  # DQN
+        Layout(r"mlp_extractor\.policy_net\.(\d+)", "action_net", "clip", "tanh", "log_std"),  # PPO, A2C
+        Layout(r"actor\.latent_pi\.(\d+)", "actor.mu", "tanh", "relu"),  # SAC
+        Layout(r"actor\.mu\.(\d+)", None, "tanh", "relu"),  # TD3, DDPG
+        Layout(r"q_net\.q_net\.(\d+)", None, "clip", "relu", None),  # DQN
     ),
-    "rsl_rl": ((r"actor\.(\d+)", None, "clip"), (r"mlp\.(\d+)", None, "clip")),
+    "rsl_rl": (Layout(r"actor\.(\d+)", None, "clip", "elu"), Layout(r"mlp\.(\d+)", None, "clip", "elu")),
 }
 
 
@@ -66,7 +87,7 @@ class ForeignSettings(Settings):
         weights: file of the state dict, from the YAML's folder.
         behavior: ML-Agents' name for it.
         task: of ours that it solves; null where it is another.
-        activation: of the hidden layers.
+        activation: of the hidden layers; null takes the library's default.
         clip: actions are clipped to this and divided by it; null takes 1 where the library clips to the action space.
         branches: number of choices of each branch; none where actions are numbers.
         observation: statistics that observations are standardised with; null leaves them.
@@ -76,7 +97,7 @@ class ForeignSettings(Settings):
     weights: str
     behavior: str
     task: str | None = None
-    activation: Literal["swish", "relu", "leaky_relu", "tanh", "elu"] = "tanh"
+    activation: Activation | None = None
     clip: PositiveFloat | None = None
     branches: list[PositiveInt] = Field(default=[])
     observation: ObservationStatistics | None = None
@@ -158,7 +179,7 @@ def export_foreign(path: Path, output: Path | None, options: Options) -> Export:
     return write_bundle(Trained(actor.eval(), card, weights), target, unity, options)
 
 
-def _load(path: Path, document: Document) -> dict[str, Any]:
+def _load(path: Path, document: Document) -> dict[str, Tensor]:
     if not path.is_file():
         raise document.error(("weights",), f"no such file: {path}")
     try:
@@ -170,22 +191,29 @@ def _load(path: Path, document: Document) -> dict[str, Any]:
     for key in ("model_state_dict", "actor_state_dict"):  # rsl_rl's checkpoints
         if isinstance(state, dict) and isinstance(state.get(key), Mapping):
             state = {**state[key], **_prefixed(state.get("obs_norm_state_dict"))}
-    if not isinstance(state, dict) or not any(isinstance(value, Tensor) for value in state.values()):
+    tensors = _tensors(state)
+    if not tensors:
         raise UserError(f"{path}: not a state dict: there are no tensors in it")
-    return state
+    return tensors
+
+
+def _tensors(state: Any) -> dict[str, Tensor]:
+    if not isinstance(state, dict):
+        return {}
+    return {name: of for name, of in state.items() if isinstance(name, str) and isinstance(of, Tensor)}
 
 
 def _prefixed(state: Any) -> dict[str, Any]:
     return {f"obs_normalizer.{key}": value for key, value in state.items()} if isinstance(state, Mapping) else {}
 
 
-def make_actor(settings: ForeignSettings, state: Mapping[str, Any], path: Path, document: Document) -> ForeignActor:
+def make_actor(settings: ForeignSettings, state: Mapping[str, Tensor], path: Path, document: Document) -> ForeignActor:
     """Build the network that a state dict is of.
 
     Raises:
         UserError: it is not the actor of such a library, or has layers that do not follow each other.
     """
-    weights, squash = _layers(settings.library, state, path)
+    weights, layout = _layers(settings.library, state, path)
     linears = [_linear(state, name, path) for name in weights]
     for (first, name), (second, after) in pairwise(zip(linears, weights, strict=True)):
         if first.out_features != second.in_features:
@@ -193,6 +221,8 @@ def make_actor(settings: ForeignSettings, state: Mapping[str, Any], path: Path, 
                 f"{path}: {name} has {first.out_features} outputs, {after} {second.in_features} inputs; not a plain MLP"
             )
     size, last = linears[0].in_features, linears[-1]
+    if not settings.branches and (layout.numbers is None or layout.numbers not in {"", *state}):
+        raise document.error(("library",), f"branches is missing: the {last.out_features} outputs are choices")
     if settings.branches and sum(settings.branches) != last.out_features:
         raise document.error(
             ("branches",), f"{sum(settings.branches)} choices in all, {weights[-1]} has {last.out_features}"
@@ -200,32 +230,38 @@ def make_actor(settings: ForeignSettings, state: Mapping[str, Any], path: Path, 
     shape = ActionShape(0, tuple(settings.branches)) if settings.branches else ActionShape(last.out_features)
     layers: list[nn.Module] = _standardizer(settings, state, size, document)
     for linear in linears[:-1]:
-        layers += [linear, ACTIVATIONS[settings.activation]()]
-    clip = None if squash == "tanh" else settings.clip
-    if squash == "clip" and clip is None:
+        layers += [linear, ACTIVATIONS[settings.activation or layout.activation]()]
+    clip = None if layout.squash == "tanh" else settings.clip
+    if layout.squash == "clip" and clip is None:
         if settings.library == "rsl_rl" and not settings.branches:
             raise document.error(("library",), "clip is missing: the largest action that the robot was trained with")
         clip = 1.0
     return ForeignActor(ForeignEncoder(layers, size, last.in_features), last, shape, clip)
 
 
-def _layers(library: str, state: Mapping[str, Any], path: Path) -> tuple[list[str], Squash]:
-    """Return the names of the layers, in order, and how actions are bounded."""
-    for pattern, last, squash in LAYOUTS[library]:
-        found = (re.fullmatch(rf"({pattern})\.weight", name) for name in state)
+def _layers(library: str, state: Mapping[str, Tensor], path: Path) -> tuple[list[str], Layout]:
+    """Return the names of the layers, in order, and their layout."""
+    other = next((name for name in state if OTHER_PARTS.fullmatch(name)), None)
+    if other is not None:
+        raise UserError(f"{path}: {other}: not a plain MLP; convolutions and memories are not imported")
+    for layout in LAYOUTS[library]:
+        found = (re.fullmatch(rf"({layout.pattern})\.weight", name) for name in state)
         hidden = sorted((int(match[2]), match[1]) for match in found if match)
         names = [name for _, name in hidden]
-        if names and last is None:
-            return names, squash
-        if names and f"{last}.weight" in state:
-            return [*names, str(last)], squash
+        if names and layout.last is None:
+            return names, layout
+        if names and f"{layout.last}.weight" in state:
+            return [*names, str(layout.last)], layout
     raise UserError(f"{path}: not an MLP actor of {library}: it has {', '.join(list(state)[:4])} ...")
 
 
-def _linear(state: Mapping[str, Any], name: str, path: Path) -> nn.Linear:
+def _linear(state: Mapping[str, Tensor], name: str, path: Path) -> nn.Linear:
     weight, bias = state[f"{name}.weight"], state.get(f"{name}.bias")
     if weight.ndim != 2:
         raise UserError(f"{path}: {name}.weight has {weight.ndim} axes; only fully connected layers are imported")
+    if not weight.numel() or (bias is not None and bias.shape != weight.shape[:1]):
+        biases = "no" if bias is None else list(bias.shape)
+        raise UserError(f"{path}: {name}.weight is {list(weight.shape)}, {biases} biases; not a layer")
     linear = nn.Linear(weight.shape[1], weight.shape[0])
     linear.weight.data = weight.float()
     linear.bias.data = torch.zeros(weight.shape[0]) if bias is None else bias.float()
@@ -233,7 +269,7 @@ def _linear(state: Mapping[str, Any], name: str, path: Path) -> nn.Linear:
 
 
 def _standardizer(
-    settings: ForeignSettings, state: Mapping[str, Any], size: int, document: Document
+    settings: ForeignSettings, state: Mapping[str, Tensor], size: int, document: Document
 ) -> list[nn.Module]:
     given = settings.observation
     if given is not None:

@@ -1,5 +1,6 @@
 """Do the exported networks do what the trained one does?"""
 
+import copy
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -93,6 +94,18 @@ def largest_difference(actor: Actor, runtime: Runtime, samples: Samples) -> floa
         for scores, choice in zip(actor.scores(seen), chosen.T, strict=True):
             differences.append(_regret(scores, choice))
     return float(torch.cat(differences, dim=1).max())
+
+
+@torch.no_grad()
+def rounding_of(actor: Actor, samples: Samples) -> float:
+    """Return how far the trained policy itself, in float32, is from what it would be in float64."""
+    module = RobotActor(copy.deepcopy(actor)).double().eval()
+
+    def run(samples: Samples) -> Mapping[str, Array]:
+        outputs = module(*(torch.from_numpy(samples[name]).double() for name in inputs_of(actor)))
+        return {name: out.numpy() for name, out in zip(module.names, outputs, strict=True)}
+
+    return largest_difference(actor, run, samples)
 
 
 def _regret(scores: Tensor, choice: Tensor) -> Tensor:

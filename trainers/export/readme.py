@@ -12,18 +12,18 @@ TEXT = """\
 
 ## Before it moves anything
 
-    python3 {app} check .            # is every file as it was exported, and does this machine compute the same?
-    python3 {app} bench .            # microseconds per action here, and how evenly the clock ticks
+    python3 {app} check .{backend}    # is every file as it was exported, and does this machine compute the same?
+    python3 {app} bench .{backend}    # microseconds per action here, and how evenly the clock ticks
 
-Python 3.8 or newer and numpy are all it needs (Debian, Ubuntu, JetPack: `python3-numpy`). Keep the emergency stop in
-reach, begin with the robot lifted or its drives limited, and read the limits below: **they come from the training, not
-from your robot.**
+Python 3.8 or newer and numpy{onnx} are all it needs (Debian, Ubuntu, JetPack: `python3-numpy`). Keep the emergency
+stop in reach, begin with the robot lifted or its drives limited, and read the limits below: **they come from the
+training, not from your robot.**
 
 ## Run it
 
-    python3 {app} run . --transport udp --listen 0.0.0.0:5600        # packed float32 or JSON, a datagram each
-    python3 {app} run .                                              # JSON lines: standard input to standard output
-    echo '{example}' | python3 {app} run .
+    python3 {app} run .{backend} --transport udp --listen 0.0.0.0:5600    # packed float32 or JSON, a datagram each
+    python3 {app} run .{backend}    # JSON lines: standard input to standard output
+    echo '{example}' | python3 {app} run .{backend}
 
 An action leaves for every observation that comes. UDP and ZeroMQ listen on this machine only unless `--listen` says
 otherwise, know no passwords, and obey the first sender until it falls silent: use a network of your own. In a program:
@@ -32,7 +32,7 @@ otherwise, know no passwords, and obey the first sender until it falls silent: u
     sys.path.insert(0, "{app}")
     from robotrl_edge import ActorRunner
 
-    runner = ActorRunner(".")
+    runner = ActorRunner("."{argument})
     action = runner.act(observation)     # numpy, float32, ({obs_size},)
     runner.in_si(action)                 # the same in SI units, by name
 
@@ -65,19 +65,28 @@ To change these numbers, write those that you change into a JSON file, `{{"rate_
 give it with `--safety FILE`. `rate_limit_per_s` is how much an action may change in a second, in its own unit; the safe
 action keeps to it, too. `safe_action` has a number for every action; null keeps what was commanded last.
 
+{engine}## Where it is from
+
+{origin}
+"""
+
+ENGINE = """\
 ## TensorRT
 
 `sh build_engine.sh` builds `actor.engine` on a Jetson (docs/jetson.md of the project). Networks of this size are
 usually faster on the CPU: measure both.
 
-## Where it is from
-
-{origin}
 """
 
 
-def bundle_readme(card: Mapping[str, Any]) -> str:
-    """Return the text for a card."""
+def bundle_readme(card: Mapping[str, Any], *, numpy: bool = True, engine: bool = True) -> str:
+    """Return the text for a card.
+
+    Args:
+        card: actor.json.
+        numpy: whether there is a network for numpy; else ONNX Runtime has to run it.
+        engine: whether there is a script for TensorRT.
+    """
     network, period_s = card["network"], card["control_period_s"]
     size = sum(part["size"] for part in card["observation"])
     header = "component | numbers | unit | frame | between | meaning"
@@ -92,6 +101,10 @@ def bundle_readme(card: Mapping[str, Any]) -> str:
         period += ' The network remembers: send flag 1, or `"reset": true`, where a new task begins.'
     return TEXT.format(
         app=APP,
+        backend="" if numpy else " --backend onnx",
+        onnx="" if numpy else ", and onnxruntime,",
+        argument="" if numpy else ', "onnx"',
+        engine=ENGINE if engine else "",
         behavior=card["behavior"],
         about=_about(card),
         obs_size=size,

@@ -4,6 +4,7 @@ After com.unity.ml-agents 3.0 to 4.0, Runtime/Inference: TensorNames, SentisMode
 GeneratorImpl, ApplierImpl. Files of any origin are judged; one is never run that is no ONNX network.
 """
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ OPSETS = range(7, 16)
 VERSIONS = (2.0, 3.0)
 OBSERVATION = re.compile(r"obs_(\d+)")
 ROWS = 3
+MOST_NUMBERS = 30_000_000  # in a run: larger inputs are an error, or would not fit into memory
 KINDS = ("continuous", "discrete")
 
 
@@ -71,13 +73,15 @@ class UnityFile:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
         try:
-            return onnxruntime.InferenceSession(self.model.SerializeToString(), options, ["CPUExecutionProvider"])
+            return onnxruntime.InferenceSession(
+                self.model.SerializeToString(), options, ["CPUExecutionProvider"], enable_fallback=0
+            )
         except Exception as error:  # onnxruntime has a kind for every reason
             return str(error).splitlines()[0]
 
     def run(self, rows: int, seed: int = 0, **given: Array) -> dict[str, Array]:
         """Return the outputs for random observations and masks that allow everything; none where it does not run."""
-        if isinstance(self.session, str):
+        if isinstance(self.session, str) or self.numbers * rows > MOST_NUMBERS:
             return {}
         rng = np.random.default_rng(seed)
         feed = {
@@ -89,6 +93,15 @@ class UnityFile:
         except Exception:  # likewise; the rule that it runs says so
             return {}
         return dict(zip(self.outputs, values, strict=True))
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers a row of all inputs has."""
+        return sum(math.prod(_filled(part.shape, 1)) for part in self.inputs.values())
+
+    def rows(self, wanted: int) -> int:
+        """Return how many rows of those that are wanted a run may have."""
+        return max(1, min(wanted, MOST_NUMBERS // max(1, self.numbers)))
 
     @cached_property
     def probe(self) -> dict[str, Array]:
@@ -125,7 +138,14 @@ def check_unity_onnx(path: Path) -> list[Verdict]:
     if not model.graph.node and not model.graph.output:
         raise UserError(f"{path}: not an ONNX file, or an empty one")
     file = UnityFile(model, *(_tensors(values) for values in (_fed(model), model.graph.output)))
-    return [Verdict(rule, *judge(file)) for rule, judge in RULES.items()]
+    return [_verdict(rule, judge, file) for rule, judge in RULES.items()]
+
+
+def _verdict(rule: str, judge: Callable[[UnityFile], tuple[bool, str]], file: UnityFile) -> Verdict:
+    try:
+        return Verdict(rule, *judge(file))
+    except Exception as error:  # nobody knows all the ways in which a file of any origin can be broken
+        return Verdict(rule, False, f"cannot be judged: {type(error).__name__}: {str(error)[:80]}")
 
 
 def _fed(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
@@ -329,16 +349,18 @@ def _bounded(file: UnityFile) -> Judged:
     names = [name for name in ("continuous_actions", "deterministic_continuous_actions") if name in file.outputs]
     if not names:
         return True, "no continuous actions"
-    outputs = file.run(200)
+    rows = file.rows(200)
+    outputs = file.run(rows)
     if not outputs:
         return False, "the network does not run"
     largest = max(float(np.abs(outputs[name]).max()) for name in names)
-    return largest <= 1.0, f"{largest:.3g} at most, over 200 random observations"
+    return largest <= 1.0, f"{largest:.3g} at most, over {rows} random observations"
 
 
 def _deterministic(file: UnityFile) -> Judged:
     names = [name for name in file.outputs if name.startswith("deterministic_")]
-    first, second = file.run(50), file.run(50)
+    rows = file.rows(50)
+    first, second = file.run(rows), file.run(rows)
     wrong = [name for name in names if not first or first[name].tobytes() != second[name].tobytes()]
     return not wrong, f"{', '.join(wrong)} differ between two runs" if wrong else ", ".join(names) or "none"
 

@@ -13,8 +13,8 @@ import pytest
 
 import trainers.edge
 from tests.trainers.edge.bundles import make_bundle, observation
+from trainers.export.edge_app import MAIN, write_edge_app
 from trainers.export.edge_app import NAME as APP
-from trainers.export.edge_app import write_edge_app
 
 SOURCES = sorted(Path(next(iter(trainers.edge.__path__))).glob("*.py"))
 OPTIONAL = {"onnxruntime", "zmq"}
@@ -77,6 +77,21 @@ def test_the_app_runs_and_can_be_imported_where_there_is_numpy_alone(tmp_path: P
     )
     assert done.returncode == 0, done.stderr
     assert len(ast.literal_eval(done.stdout)) == 6
+
+
+def test_the_app_says_what_it_misses(tmp_path: Path) -> None:
+    write_edge_app(tmp_path / APP)
+    bare = [sys.executable, "-S", "-s", "-E", str(tmp_path / APP), "--help"]
+    done = subprocess.run(bare, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "error: robotrl-edge needs numpy" in done.stderr
+
+
+def test_the_app_refuses_a_python_that_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "version_info", (3, 6, 9))
+    with pytest.raises(SystemExit, match=r"error: robotrl-edge needs Python 3\.8 or newer, this is 3\."):
+        exec(MAIN, {})
+    ast.parse(MAIN, feature_version=(3, 4))
 
 
 def test_the_app_runs_on_an_old_python(tmp_path: Path) -> None:

@@ -68,6 +68,23 @@ def test_a_mask_forbids_and_the_next_observation_without_one_allows_again(bundle
     assert int(runner.act(named(runner, obs))[0]) == free
 
 
+def test_masks_that_allow_nothing_or_are_no_numbers_give_the_safe_choice(bundles: dict[str, Path]) -> None:
+    runner, obs = runner_of(bundles["discrete"], safe_action=[3]), observation("discrete")
+    for masks, reason in (
+        (np.zeros(9), "action_masks forbid every choice of branch 0"),
+        (np.full(9, math.nan), "observation action_masks[0] is not finite"),
+        ([1.0, 1.0, math.inf, *[0.0] * 6], "observation action_masks[2] is not finite"),
+    ):
+        assert runner.act(np.concatenate((obs, masks))).tolist() == [3.0]
+        assert runner.reason == reason
+    hybrid = runner_of(bundles["hybrid"])
+    seen = observation("hybrid")
+    hybrid.act(np.concatenate((seen, [1, 1, 1, 0, 0])))
+    assert hybrid.reason == "action_masks forbid every choice of branch 1"
+    hybrid.act(np.concatenate((seen, [0, 0, 1, 0, 1])))
+    assert hybrid.reason == ""
+
+
 def named(runner: ActorRunner, obs: np.ndarray) -> dict[str, np.ndarray]:
     ends = np.cumsum([part.size for part in runner.bundle.observation])[:-1]
     names = [part.name for part in runner.bundle.observation]
@@ -327,3 +344,11 @@ def test_a_training_without_a_period_needs_a_rate(bundles: dict[str, Path]) -> N
     with pytest.raises(EdgeError, match="give a rate"):
         ActorRunner(bundles["hybrid"])
     assert ActorRunner(bundles["hybrid"], rate_hz=50.0).period_s == 0.02
+    for wrong in (0.0, -1.0, math.nan, math.inf):
+        with pytest.raises(EdgeError, match="decisions per second have to be above 0"):
+            ActorRunner(bundles["continuous"], rate_hz=wrong)
+
+
+def test_what_is_commanded_before_any_observation_is_within_the_limits(bundles: dict[str, Path]) -> None:
+    runner = runner_of(bundles["continuous"], action_low=0.25, safe_action=[None] * 6)
+    assert runner.command().tolist() == [0.25] * 6

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from trainers.edge.messages import (
     unpack_answer,
     unpack_request,
 )
+from trainers.edge.networks import load_network
 from trainers.edge.server import Server
 from trainers.edge.transports import Closed, Transport, UdpTransport
 from trainers.export.edge_app import NAME as APP
@@ -101,14 +103,17 @@ def test_what_does_not_fit_is_refused_and_the_loop_goes_on(bundle: Path) -> None
         b'{"order": 1}',
         b"OBS1abc",
         b'{"obs": [1], "sequence": "a"}',
+        b'{"obs": [1], "order": 5}',
+        b"[" * 60_000,
+        b"[" + b"1" * 400 + b"]",
         pack_request(np.zeros(3)),
     ]
     script, server = served(bundle, *wrong, pack_request(observation(), 9))
     assert server.served.refused == len(wrong)
     assert json.loads(script.answers[1])["status"] == "refused"
     assert "trained with 27" in json.loads(script.answers[1])["reason"]
-    assert unpack_answer(script.answers[5]).status == REFUSED
-    assert unpack_answer(script.answers[6]).status == POLICY
+    assert unpack_answer(script.answers[-3]).status == REFUSED
+    assert unpack_answer(script.answers[-2]).status == POLICY
 
 
 def test_a_sender_that_tells_another_order_is_refused(bundle: Path) -> None:
@@ -157,6 +162,20 @@ def test_udp_takes_the_newest_and_obeys_one_sender_until_it_is_forgotten() -> No
         assert transport.receive(0.0) is None
 
 
+def test_a_flood_does_not_hold_up_the_watchdog() -> None:
+    class Flood(socket.socket):
+        def recvfrom(self, *_: Any) -> Any:
+            return b"more", ("127.0.0.1", 1)
+
+    with closing(UdpTransport(("127.0.0.1", 0))) as transport:
+        transport._socket.close()
+        transport._socket = Flood(type=socket.SOCK_DGRAM)
+        transport._socket.bind(("127.0.0.1", 0))
+        with closing(socket.socket(type=socket.SOCK_DGRAM)) as one:
+            one.sendto(b"first", transport._socket.getsockname())
+        assert transport.receive(1.0) == b"more"
+
+
 def edge(*arguments: object) -> tuple[int, str, str]:
     out, err = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err):
@@ -189,6 +208,24 @@ def test_check_fails_where_this_machine_computes_otherwise(tmp_path: Path) -> No
     assert "numpy differs from the trained policy by 1.0e-03 on the recorded observations" in err
 
 
+def test_check_fails_where_this_machine_computes_no_number(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def computes_nothing(*_: Any) -> Any:
+        network = load_network("numpy", bundle, {"obs_0": np.zeros((1, 27), np.float32)})
+        network._calls = (partial(network.outputs["deterministic_continuous_actions"].fill, np.nan),)
+        return network
+
+    monkeypatch.setattr("trainers.edge.check.load_network", computes_nothing)
+    code, _, err = edge("check", bundle)
+    assert code == 2
+    assert "differs from the trained policy by nan" in err
+
+
+def test_check_of_a_network_that_was_not_exported_says_so(tmp_path: Path) -> None:
+    code, out, err = edge("check", make_bundle(tmp_path, formats=("onnx",)).folder)
+    assert (code, out) == (2, "")
+    assert "actor.npz: not in SHA256SUMS: this bundle was exported without it" in err
+
+
 def test_bench_prints_quantiles(bundle: Path) -> None:
     code, out, _ = edge("bench", bundle, "--calls", 200, "--seconds", 0.2, "--json")
     found = json.loads(out)
@@ -208,6 +245,7 @@ def test_bench_prints_quantiles(bundle: Path) -> None:
         (["run", "BUNDLE", "--listen", "256.0.0.1:1", "--transport", "udp"], "--listen 256.0.0.1:1"),
         (["run", "BUNDLE", "--safety", "nowhere.json"], "nowhere.json: No such file"),
         (["run", "BUNDLE", "--rate", "-1"], "-1 is not above 0"),
+        (["run", "BUNDLE", "--rate", "fast"], "argument --rate: fast is not a number"),
         (["bench", "BUNDLE", "--calls", "0"], "--calls 0: at least 1"),
         (["run", "BUNDLE", "--transport", "zmq"], "--transport zmq needs pyzmq"),
     ],
@@ -270,7 +308,7 @@ def test_the_app_answers_over_udp_watches_and_says_goodbye_safely(bundle: Path) 
 
 def test_the_app_answers_lines(bundle: Path) -> None:
     with running(bundle) as (process, _):
-        out, err = process.communicate(json.dumps(observation().tolist()) + "\n\nnonsense\n", timeout=20)
+        out, err = process.communicate(json.dumps(observation().tolist()) + "\n\nnonsense", timeout=20)
     answers = [json.loads(line)["status"] for line in out.splitlines()]
     assert answers == ["policy", "refused", "safe"]
     assert "served    1 actions, 0 safe ones, 1 observations refused" in err

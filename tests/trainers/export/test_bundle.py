@@ -16,10 +16,10 @@ from trainers.choices import SquashedHybridActor, make_stochastic_actor
 from trainers.edge import ActorRunner
 from trainers.edge.bundle import verify
 from trainers.edge.operators import OPERATORS
-from trainers.errors import RunError
+from trainers.errors import RunError, UserError
 from trainers.export.bundle import FORMATS
 from trainers.export.engine import unsupported
-from trainers.export.parity import TOLERANCES, drawn_samples, largest_difference, numpy_runtime
+from trainers.export.parity import TOLERANCES, drawn_samples, largest_difference, numpy_runtime, rounding_of
 from trainers.export.quantize import int8, quantized
 from trainers.observation import Observation, Sensor
 from trainers.q_network import QNetwork
@@ -81,6 +81,43 @@ def test_one_format_alone(finished: Path, name: str) -> None:
     assert "unity" not in outcome.out
     assert files_below(finished)[f"{NAME}.onnx"] == before[f"{NAME}.onnx"]
     assert cli("export", finished).code == 0
+
+
+def test_unitys_network_alone_leaves_the_bundle(finished: Path) -> None:
+    before = files_below(finished / NAME / "actor")
+    (finished / f"{NAME}.onnx").unlink()
+    outcome = cli("export", finished, "--format", "unity")
+    assert outcome.code == 0, outcome
+    assert outcome.out.startswith("unity ")
+    assert "actor  " not in outcome.out
+    assert (finished / f"{NAME}.onnx").is_file()
+    assert files_below(finished / NAME / "actor") == before
+
+
+@pytest.mark.parametrize("content", ["folder", "file"])
+def test_what_no_export_has_made_is_never_replaced(tmp_path: Path, content: str) -> None:
+    mine = tmp_path / "actor"
+    if content == "folder":
+        mine.mkdir()
+        (mine / "thesis.txt").write_text("mine")
+    else:
+        mine.write_text("mine")
+    before = files_below(tmp_path)
+    with pytest.raises(UserError, match=r"actor: is there, and no bundle \(no SHA256SUMS in it\)"):
+        make_bundle(tmp_path, formats=("numpy",))
+    assert files_below(tmp_path) == before
+
+
+def test_the_readme_names_the_backend_that_can_run_the_bundle(tmp_path: Path) -> None:
+    (tmp_path / "actor").mkdir()  # an empty folder is nobody's
+    text = (make_bundle(tmp_path, formats=("onnx",)).folder / "README.md").read_text()
+    assert "robotrl-edge.pyz check . --backend onnx" in text
+    assert "numpy, and onnxruntime," in text
+    assert 'ActorRunner(".", "onnx")' in text
+    assert "build_engine.sh" in text
+    text = (make_bundle(tmp_path, formats=("numpy",)).folder / "README.md").read_text()
+    assert "--backend" not in text
+    assert "build_engine.sh" not in text
 
 
 def test_a_run_whose_recording_is_lost_is_recorded_again(finished: Path) -> None:
@@ -170,6 +207,15 @@ def test_the_parity_check_notices_a_weight_that_is_off(tmp_path: Path) -> None:
     assert largest_difference(actor, numpy_runtime(folder / "actor.npz"), samples) <= 1e-5
     next(weights for weights in actor.parameters() if weights.ndim == 2).data[0, 0] += 0.1
     assert largest_difference(actor, numpy_runtime(folder / "actor.npz"), samples) > 1e-5
+
+
+def test_a_policy_that_saturates_is_exported_though_float32_rounds_by_more_than_the_tolerance(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    actor = TanhActor(7, ActionShape(2), NetworkSettings(normalize=True, hidden_units=16)).eval()
+    actor.mean.weight.data.mul_(1e5)
+    assert rounding_of(actor, drawn_samples(actor)) > 1e-5
+    export = make_bundle(tmp_path, "hybrid", actor, formats=("onnx", "numpy"))
+    assert 1e-5 < max(export.differences.values()) < 1e-2
 
 
 @pytest.mark.parametrize("name", ["numpy_runtime", "torch_export_runtime", "onnx_runtime"])

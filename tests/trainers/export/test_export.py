@@ -170,6 +170,7 @@ def test_the_card_tells_where_the_actor_is_from(finished: Path) -> None:
     assert provenance["checkpoint"] == "best.pt"
     assert provenance["steps"] == best["step"]
     assert provenance["seed"] == 5
+    assert provenance["reward_sha256"] == best["reward"]["content_hash"], "as in the log"
     assert provenance["config_sha256"] == hashlib.sha256(configuration).hexdigest()
     assert {"python", "torch", "numpy", "mujoco", "onnx"} <= provenance["versions"].keys()
     assert card["success_measured"]["episodes"] == 2

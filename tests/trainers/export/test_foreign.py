@@ -111,7 +111,23 @@ def test_everything_of_a_bundle_is_there(tmp_path: Path) -> None:
     assert cli("export", "--check", tmp_path / "out" / "RobotArm.onnx").code == 0
 
 
+@pytest.mark.parametrize(
+    ("library", "prefix", "activation"),
+    [("stable_baselines3", "actor.mu", nn.ReLU), ("rsl_rl", "actor", nn.ELU), ("rsl_rl", "mlp", nn.ELU)],
+)
+def test_an_activation_that_is_left_out_is_the_librarys(
+    tmp_path: Path, library: str, prefix: str, activation: type[nn.Module]
+) -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(*mlp(OBS, 16, activation=activation), nn.Linear(16, ACT))
+    obs = observations()
+    expected = net(torch.from_numpy(obs))
+    expected = expected.tanh() if library == "stable_baselines3" else expected.clamp(-1, 1)
+    assert_same(exported(write(tmp_path, state_of(prefix, net), library=library, clip=1.0)), obs, expected)
+
+
 STATE = state_of("mlp_extractor.policy_net", mlp(OBS, 8)) | state_of("action_net", nn.Linear(8, ACT))
+CHOOSING, STATE = STATE, {**STATE, "log_std": torch.zeros(ACT)}
 
 
 @pytest.mark.parametrize(
@@ -141,6 +157,18 @@ STATE = state_of("mlp_extractor.policy_net", mlp(OBS, 8)) | state_of("action_net
             "4 axes; only fully",
         ),
         ({"a": 1}, {}, "not a state dict"),
+        ({1: torch.zeros(3)}, {}, "not a state dict"),
+        (CHOOSING, {}, "branches is missing: the 6 outputs are choices"),
+        (state_of("q_net.q_net", nn.Sequential(nn.Linear(OBS, 9))), {}, "branches is missing: the 9 outputs"),
+        ({**STATE, "features_extractor.cnn.0.weight": torch.zeros(3)}, {}, r"features_extractor.*: not a plain MLP"),
+        ({**STATE, "lstm_actor.weight_ih_l0": torch.zeros(3)}, {}, r"lstm_actor.*: not a plain MLP"),
+        ({**STATE, "action_net.weight": "x"}, {}, "not an MLP actor"),
+        ({**STATE, "action_net.bias": torch.zeros(3)}, {}, r"action_net.weight is \[6, 8\], \[3\] biases"),
+        (
+            {**STATE, "mlp_extractor.policy_net.0.weight": torch.zeros(8, 0)},
+            {},
+            r"policy_net.0.weight is \[8, 0\], \[8\] biases; not a layer",
+        ),
     ],
 )
 def test_what_cannot_be_imported_is_one_clear_line(

@@ -241,6 +241,40 @@ def test_a_constant_that_is_only_an_initialiser_is_found(files: dict[str, Path],
     assert found["output version_number is float, 2 or 3"] == "an initialiser, but no output"
 
 
+def unknown_type(model: ModelProto) -> None:
+    model.graph.input[0].type.tensor_type.elem_type = 77
+
+
+def twice(model: ModelProto) -> None:
+    model.graph.output.append(model.graph.output[0])
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        ("continuous", unknown_type),
+        ("continuous", twice),
+        ("continuous", set_axis("obs_0", 1, -1)),
+        ("continuous", set_axis("obs_0", 1, 10**9)),
+        ("continuous", set_constant("memory_size", float("nan"))),
+        ("continuous", set_constant("memory_size", float("inf"))),
+        ("discrete", set_constant("discrete_action_output_shape", 0.0)),
+        ("discrete", set_constant("discrete_action_output_shape", -1.0)),
+        ("discrete", set_constant("discrete_action_output_shape", float("inf"))),
+        ("hybrid", set_constant("discrete_action_output_shape", 3.0, 2.0, 0.0)),
+    ],
+)
+def test_what_no_exporter_would_write_is_judged_all_the_same(
+    files: dict[str, Path], tmp_path: Path, kind: str, change: Break
+) -> None:
+    model = onnx.load(files[kind])
+    change(model)
+    (tmp_path / "a.onnx").write_bytes(model.SerializeToString())
+    verdicts = check_unity_onnx(tmp_path / "a.onnx")
+    assert [verdict.rule for verdict in verdicts] == list(RULES)
+    assert not all(verdict.passed for verdict in verdicts)
+
+
 def test_every_rule_has_a_file_that_breaks_it() -> None:
     elsewhere = {
         "one file holds everything",
