@@ -59,6 +59,8 @@ def evaluate(
 ) -> None:
     """Measure a run's best policy, or an exported actor, on held-out episodes."""
     if actor:
+        if video is not None:
+            raise UserError("--video: films a run's own policy; leave out --actor")
         _drive(actor, None if run is None else _run_folder(run, results_dir), episodes, seed, transport, as_json)
         return
     if run is None:
@@ -261,11 +263,15 @@ def _drive(
     from trainers.drive import drive  # noqa: PLC0415
 
     driven = drive(actors, run, episodes, seed, transport)
+    beside = drive(actors, run, episodes, seed, "direct", rows=1) if transport == "udp" else None
     if as_json:
-        _print_json(driven.evaluations, seed, transport=transport, latencies_us=driven.latencies)
+        same = {} if beside is None else {"direct": _measured(beside.evaluations)}
+        _print_json(driven.evaluations, seed, transport=transport, latencies_us=driven.latencies, **same)
         return
     console = Console(highlight=False)
     print_evaluations(console, driven.evaluations, f"seed {seed}, through the edge runtime ({transport})")
+    if beside is not None:
+        print_evaluations(console, beside.evaluations, "the same episodes of one row, without a transport")
     table = Table("microseconds", *(Column(name, justify="right") for name in ("p50", "p95", "p99", "max")))
     for name, latencies in driven.latencies.items():
         for what, found in latencies.items():
@@ -274,8 +280,11 @@ def _drive(
 
 
 def _print_json(results: Mapping[str, Any], seed: int, **more: Any) -> None:
-    measured = {name: result.summary() | {"intervals": result.intervals()} for name, result in results.items()}
-    print(json.dumps({"episodes": episodes_of(results), "seed": seed, "behaviors": measured, **more}))
+    print(json.dumps({"episodes": episodes_of(results), "seed": seed, "behaviors": _measured(results), **more}))
+
+
+def _measured(results: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: result.summary() | {"intervals": result.intervals()} for name, result in results.items()}
 
 
 def _film(run: Path, path: Path, episodes: int, seed: int, out: TextIO) -> None:

@@ -131,7 +131,12 @@ class UdpPolicy:
 
 
 def drive(
-    actors: Sequence[Path], run: Path | None, episodes: int, seed: int, transport: Transport = "direct"
+    actors: Sequence[Path],
+    run: Path | None,
+    episodes: int,
+    seed: int,
+    transport: Transport = "direct",
+    rows: int = EVALUATION_ROWS,
 ) -> Driven:
     """Measure exported actors in the scene that they were trained in.
 
@@ -140,8 +145,8 @@ def drive(
         run: folder of the run whose settings make the scene; the first bundle's own by default.
         episodes: how many.
         seed: of the episodes.
-        transport: `direct` runs the runtime in this process, a row each in up to 50 rows; `udp` in another one, and
-            one row.
+        transport: `direct` runs a runtime per row in this process; `udp` one in another process, for one row.
+        rows: at most, of the embedded simulation; other numbers of rows have other episodes.
 
     Raises:
         UserError: a behavior has no actor, or an actor does not fit.
@@ -150,11 +155,11 @@ def drive(
     """
     bundles = {bundle.behavior: bundle for bundle in map(read_bundle, actors)}
     settings, document, folder = _scene(next(iter(bundles.values())), run)
-    rows = None
+    wanted = None
     if settings.env_settings.sim_task:
-        rows = 1 if transport == "udp" else min(EVALUATION_ROWS, episodes)
+        wanted = 1 if transport == "udp" else min(rows, episodes)
     with ExitStack() as opened, run_errors(settings, document):
-        world = opened.enter_context(closing(make_world(settings, document, evaluation=True, rows=rows)))
+        world = opened.enter_context(closing(make_world(settings, document, evaluation=True, rows=wanted)))
         edge = {name: _policy(bundle, world, transport, opened) for name, bundle in bundles.items()}
         policies: dict[str, Policy] = dict(edge)
         policies |= _others(folder, settings, document, world, policies)

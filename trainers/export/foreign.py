@@ -95,7 +95,7 @@ class ForeignSettings(Settings):
 
     library: Literal["stable_baselines3", "rsl_rl"]
     weights: str
-    behavior: str
+    behavior: Annotated[str, Field(pattern=r"^[^/\\]+$")]
     task: str | None = None
     activation: Activation | None = None
     clip: PositiveFloat | None = None

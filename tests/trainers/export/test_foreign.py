@@ -136,6 +136,7 @@ CHOOSING, STATE = STATE, {**STATE, "log_std": torch.zeros(ACT)}
         (STATE, {"library": "rllib"}, r"walker.yaml:\d+.*library"),
         (STATE, {"weight": "x"}, r"walker.yaml:\d+.*did you mean weights"),
         (STATE, {"weights": "other.pth"}, r"walker.yaml:\d+.*no such file"),
+        (STATE, {"behavior": "../x"}, r"walker.yaml:\d+.*behavior"),
         (STATE, {"task": "arm_raech"}, r"walker.yaml:\d+.*unknown task arm_raech"),
         (
             STATE,
