@@ -48,6 +48,7 @@ class World:
         score: makes what scores a behavior, from its name and its agents.
         with_signals: tells of a name whether its critics read signals, too.
         open_to_all: behaviors that are not named belong to it, too, under their names without `?team=`.
+        patience: steps to wait for those of the names that are not there from the start.
         late: behaviors may join while others have begun.
 
     Attributes:
@@ -66,6 +67,7 @@ class World:
         score: Score,
         with_signals: Callable[[str], bool],
         *,
+        patience: int,
         open_to_all: bool = False,
         late: bool = False,
     ) -> None:
@@ -80,14 +82,14 @@ class World:
         self._doubles: list[str] = []
         self._newcomers: dict[str, Start] = {}
         scene.reset()
-        self._find_behaviors(APPEAR_STEPS if late else SILENT_STEPS)
+        self._find_behaviors(patience)
         if self._doubles:
             raise ValueError(self._doubles[0])
         if self.missing and not (late and self.rows):
             known = ", ".join(scene.env.behavior_specs) or "none"
             raise ValueError(f"behavior {self.missing[0]}: the environment has {known}")
         if not self.rows:
-            raise ValueError(f"no behavior has appeared in {APPEAR_STEPS} steps of the scene")
+            raise ValueError(f"no behavior has appeared in {patience} steps of the scene")
 
     @property
     def missing(self) -> list[str]:
@@ -283,7 +285,9 @@ def make_world(
         with environment_errors(first, document):
             scene = UnityScene(env, layouts, None, signals, None if everyone else names)
             late = late and not described
-            return World(scene, names, score, settings.reads_signals, open_to_all=everyone, late=late)
+            patience = 1 if described else APPEAR_STEPS if late else SILENT_STEPS
+            reads = settings.reads_signals
+            return World(scene, names, score, reads, patience=patience, open_to_all=everyone, late=late)
     except BaseException:
         env.close()
         raise
