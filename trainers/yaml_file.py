@@ -93,15 +93,13 @@ def parse_yaml(text: str, source: str, holds: str = "behaviors") -> Document:
     """Parse the text of one mapping; see `read_yaml`."""
     try:
         root = yaml.compose(text, Loader=_Loader)
-        if root is None:
-            raise UserError(f"{source}: is empty; expected a mapping with the key {holds}")
         data = yaml.load(text, Loader=_Loader)  # a SafeLoader
     except yaml.MarkedYAMLError as error:
         raise UserError(_syntax_error(source, error)) from None
-    except UserError:
-        raise
     except Exception as error:  # PyYAML's constructors raise many kinds: 2020-13-45 looks like a date to it
         raise UserError(f"{source}: not YAML: {error}") from None
+    if root is None or data is None:
+        raise UserError(f"{source}: is empty; expected a mapping with the key {holds}")
     if not isinstance(data, dict):
         raise UserError(f"{source}:1: expected a mapping with the key {holds}, found a {type(data).__name__}")
     document = Document(source, data)
@@ -149,6 +147,8 @@ def _message(error: ErrorDetails, path: Key, model: type[BaseModel], data: Any) 
         return f"unknown {key.strip(chr(39))} {wrong}, known are {known}"
     if kind == "missing":
         return "is missing"
+    if kind in ("dict_type", "model_type"):
+        return f"expected a mapping, found {_short(error['input'])}"
     message = error["msg"].removeprefix("Value error, ")
     return message if kind == "value_error" else f"{message}, found {_short(error['input'])}"
 
@@ -161,6 +161,8 @@ def dotted(path: Sequence[str | int]) -> str:
 def _syntax_error(source: str, error: yaml.MarkedYAMLError) -> str:
     line = error.problem_mark.line + 1 if error.problem_mark else 1
     problem = error.problem or "not YAML"
+    if problem.startswith("but "):
+        problem = f"{error.context}, {problem}"
     if "'\\t'" in problem:
         problem = "a tab; YAML is indented with spaces"
     return f"{source}:{line}: {problem}"

@@ -9,6 +9,7 @@ import torch
 import yaml
 
 from tests.helpers import BEHAVIOR, NAME, Outcome, assert_refused, cli, files_below, robotrl, train_tiny, write_config
+from unity_env.sim.env import SimEnv
 
 SHORT = {f"{BEHAVIOR}.max_steps": 256}
 
@@ -37,7 +38,9 @@ def line_of(path: Path, text: str) -> int:
         ("{}\n", [r"bad\.yaml", "behaviors"]),
         ("behaviors: {}\n", [r"bad\.yaml:1: behaviors"]),
         ("behaviors: 3\n", [r"bad\.yaml:1: behaviors"]),
-        ("behaviors:\n  RobotArm: 3\n", [r"bad\.yaml:2: behaviors\.RobotArm"]),
+        ("behaviors:\n  RobotArm: 3\n", [r"bad\.yaml:2: behaviors\.RobotArm: expected a mapping, found 3"]),
+        ("null\n", [r"bad\.yaml: is empty"]),
+        ("behaviors: {}\n---\nmore: 1\n", [r"bad\.yaml:2: expected a single document"]),
         ("behaviors:\n  RobotArm: {}\n  RobotArm: {}\n", [r"bad\.yaml:3", "twice"]),
         (
             "behaviors:\n  A: {}\n  B: {}\nenv_settings: {env_path: sim:arm_reach}\n",
@@ -113,7 +116,7 @@ def test_no_config_at_all_is_refused() -> None:
         ("trainer_type", "pop", ["ppo", "pop"]),
         ("max_steps", 0, ["greater than 0"]),
         ("max_steps", [1], ["integer"]),
-        ("hyperparameters", [1], ["hyperparameters"]),
+        ("hyperparameters", [1], [r"hyperparameters: expected a mapping, found \[1\]"]),
     ],
 )
 def test_a_wrong_value_is_refused_with_its_line(here: Path, key: str, value: Any, parts: list[str]) -> None:
@@ -245,9 +248,13 @@ def test_a_missing_reward_file_is_refused(here: Path) -> None:
     assert_refused(cli("train", path), r"tiny\.yaml:\d+: behaviors\.RobotArm\.reward_shaping", r"nowhere\.yaml")
 
 
-def test_an_unknown_behavior_is_refused_with_those_that_exist(here: Path) -> None:
+def test_an_unknown_behavior_is_refused_with_those_that_exist(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once: the embedded simulation has no agents that come later."""
     path = write_config(here, {"behaviors": {"RobotLeg": {}}})
+    steps: list[int] = []
+    monkeypatch.setattr(SimEnv, "step", lambda _: steps.append(1))
     assert_refused(cli("train", path), r"tiny\.yaml:\d+: behaviors\.RobotLeg", "RobotLeg", "RobotArm")
+    assert len(steps) <= 1
 
 
 @pytest.mark.parametrize(
