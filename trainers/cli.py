@@ -334,7 +334,8 @@ def _check_for_unity(path: Path) -> None:
 
 def main() -> None:
     """Run the command line; errors that a user can mend are one line, not a traceback."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts us with & has it ignored
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell that starts us with & has the first ignored
+        signal.signal(number, signal.default_int_handler)  # the second, too, lets players and files be cleared away
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot show a character shows another

@@ -95,7 +95,7 @@ class TrainingLoop:
             with stop_signals(self.request_stop):
                 self._run()
         except (KeyboardInterrupt, UnityException, UserError):
-            self._checkpoint()  # no player's state could be resumed anyway: what was learned is all there is
+            self._checkpoint(whole=False)
             raise
         finally:
             for trainer in self.trainers.values():
@@ -227,8 +227,9 @@ class TrainingLoop:
             for name, trainer in self.trainers.items():
                 self.folder.save_best(name, trainer.state_dict() | shared)
 
-    def _checkpoint(self) -> None:
-        shared = self._shared_state()
+    def _checkpoint(self, *, whole: bool = True) -> None:
+        """Save all behaviors; not `whole` without the scene, in the middle of a step of which nothing can go on."""
+        shared = self._shared_state() | ({} if whole else {"env": None})
         status = {name: trainer.checkpoint(shared) for name, trainer in self.trainers.items()}
         self._saved_step = self.step
         entries = {name: {**entry, "solved": self.solved} for name, entry in status.items()}

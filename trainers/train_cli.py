@@ -136,16 +136,28 @@ def _train(settings: "RunSettings", document: "Document", console: Console) -> N
     from trainers.display import Display  # noqa: PLC0415
     from trainers.train import train as train_run  # noqa: PLC0415
 
-    with Display(console) as display:
-        result = train_run(settings, document, display)
+    try:
+        with Display(console) as display:
+            result = train_run(settings, document, display)
+    except KeyboardInterrupt:
+        console.print(f"stopped at once; {_how_to_go_on(settings)}", soft_wrap=True, markup=False)
+        raise typer.Exit(130) from None
     if not result.exports:
-        console.print(f"stopped at step {result.step:,}; continue with --resume --run-id {result.folder.root.name}")
+        console.print(f"stopped at step {result.step:,}; {_how_to_go_on(settings)}", soft_wrap=True, markup=False)
         raise typer.Exit(130)
     if result.evaluations:
         print_evaluations(console, result.evaluations, "held out from training")
     print_exports(console, result.exports)
     console.print(f"run       {result.folder.root}", soft_wrap=True, markup=False)
     console.print(f"curves    tensorboard --logdir {result.folder.root}", soft_wrap=True, markup=False)
+
+
+def _how_to_go_on(settings: "RunSettings") -> str:
+    chosen = settings.checkpoint_settings
+    if not any((Path(chosen.results_dir) / chosen.run_id).glob("*/checkpoint.pt")):
+        return "there is no checkpoint yet"
+    elsewhere = f" --results-dir {chosen.results_dir}" if chosen.results_dir != "results" else ""
+    return f"continue with --resume --run-id {chosen.run_id}{elsewhere}"
 
 
 def _infer(settings: "RunSettings", document: "Document", console: Console) -> None:
