@@ -67,9 +67,9 @@ class Rollout:
         }
 
     def load_state_dict(self, state: dict[str, Any] | None) -> None:
-        """Continue where `state_dict` was taken."""
+        """Continue where `state_dict` was taken; with other steps or rows, begin anew."""
         self.clear()
-        if state is None:
+        if state is None or state["noise"].shape != self.noise.shape:
             return
         self.length = state["length"]
         self.obs[: self.length + 1] = state["obs"]

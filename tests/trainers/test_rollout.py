@@ -29,3 +29,13 @@ def test_a_final_observation_is_kept_with_its_step_and_rows() -> None:
     rollout.add_final_obs(torch.tensor([0, 2]), torch.tensor([[7.0], [8.0]]))
     ((step, rows, obs),) = rollout.final_obs
     assert (step, rows.tolist(), obs.tolist()) == (1, [0, 2], [[7.0], [8.0]])
+
+
+def test_a_rollout_of_other_rows_or_steps_is_not_taken_over() -> None:
+    saved = Rollout(4, 3, 2, 1, 1)
+    saved.length = 2
+    state = saved.state_dict()
+    for steps, rows, length in ((4, 3, 2), (4, 50, 0), (1, 3, 0)):
+        rollout = Rollout(steps, rows, 2, 1, 1)
+        rollout.load_state_dict(state)
+        assert rollout.length == length
