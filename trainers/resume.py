@@ -1,5 +1,7 @@
 """Starting from what an earlier run has learned: --resume, --initialize-from, init_path."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ from trainers.checkpoint import load_checkpoint
 from trainers.errors import UserError
 from trainers.heads import heads_of
 from trainers.loop import TrainingLoop
+from trainers.observation import Observation, as_observation
 from trainers.run_folder import RunFolder
 from trainers.settings import BehaviorSettings, RunSettings
 from trainers.yaml_file import Document, read_yaml
@@ -39,12 +42,19 @@ def restore(loop: TrainingLoop, states: dict[str, dict[str, Any]], seed: int, fo
     Raises:
         UserError: a checkpoint lacks something, or something in it does not fit.
     """
-    try:
+    with fitting(*(folder.checkpoint(name) for name in states)):
         return loop.restore(states, seed)
+
+
+@contextmanager
+def fitting(*paths: Path) -> Iterator[None]:
+    """Turn what torch says of checkpoints that do not fit into a line."""
+    try:
+        yield
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        paths = ", ".join(str(folder.checkpoint(name)) for name in states)
-        raise UserError(f"{paths}: does not fit this run: {type(error).__name__}: {reason}") from None
+        reason = " ".join(str(error).split()[:30])
+        where = ", ".join(str(path) for path in paths)
+        raise UserError(f"{where}: does not fit this run: {type(error).__name__}: {reason}") from None
 
 
 def changed_settings(configuration: Path, settings: RunSettings) -> list[str]:
@@ -85,8 +95,10 @@ def initialize(algorithm: Algorithm, path: Path, name: str, behavior: BehaviorSe
     """Take over networks and optimiser; what is random and under way stays this run's own."""
     state = load_checkpoint(path)
     check_networks(state, name, behavior, document, path)
-    learned = {key: state["algorithm"][key] for key in algorithm.learned}
-    algorithm.load_state_dict(algorithm.state_dict() | learned)
+    check_agents(state, name, algorithm, document, path)
+    with fitting(path):
+        learned = {key: state["algorithm"][key] for key in algorithm.learned}
+        algorithm.load_state_dict(algorithm.state_dict() | learned)
 
 
 def check_networks(
@@ -110,6 +122,29 @@ def check_networks(
             ("behaviors", name, "reward_signals" if intrinsic else "reward_shaping"),
             f"the critic has heads {', '.join(heads)}, but the checkpoint {path} was made with {', '.join(made_with)}",
         )
+
+
+def check_agents(state: dict[str, Any], name: str, algorithm: Algorithm, document: Document, path: Path) -> None:
+    """Refuse a checkpoint whose agents saw other things, or did others."""
+    actor = algorithm.actor
+    now = _agents(actor.observation, actor.shape.continuous, actor.shape.branches)
+    known, acts = state.get("observation"), state["actions"]
+    seen = as_observation(state["obs_size"]) if known is None else Observation.from_state(known)
+    saved = _agents(seen, acts["continuous"], acts["branches"])
+    if saved != now:
+        raise document.error(("behaviors", name), f"{now}, but the checkpoint {path} was made where it {saved}")
+
+
+def _agents(observation: Observation, continuous: int, branches: Sequence[int]) -> str:
+    parts = [f"{observation.size} numbers"] if observation.is_vector else _shapes(observation)
+    parts += [f"{observation.signals} of signals"] if observation.signals else []
+    acts = [f"{continuous} numbers"] if continuous else []
+    acts += [f"choices of {' x '.join(str(size) for size in branches)}"] if branches else []
+    return f"sees {', '.join(parts)} and acts by {' and '.join(acts)}"
+
+
+def _shapes(observation: Observation) -> list[str]:
+    return [f"{sensor.kind} {'x'.join(str(size) for size in sensor.shape)}" for sensor in observation.sensors]
 
 
 def _check_intrinsic(

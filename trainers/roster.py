@@ -16,7 +16,7 @@ from trainers.hindsight import make_hindsight
 from trainers.idle_settings import without_effect
 from trainers.imitation.demonstrations import load_shown
 from trainers.learner import make_algorithm
-from trainers.resume import initial_checkpoint, initialize
+from trainers.resume import check_agents, initial_checkpoint, initialize
 from trainers.run_folder import RunFolder
 from trainers.settings import BehaviorSettings, RunSettings
 from trainers.wandb_log import WandbLog
@@ -62,12 +62,12 @@ class Roster:
         for name in world.rows:
             self._make_learner(name)
 
-    def open(self) -> None:
-        """Write the settings into the run's folder, say what is trained, and make the trainers.
-
-        Everything that may be refused has been looked at before.
-        """
+    def write_settings(self) -> None:
+        """Write the settings into the run's folder."""
         write_text(self.folder.configuration, dump_settings(self.settings))
+
+    def open(self) -> None:
+        """Say what is trained, and make the trainers."""
         for line in check_parameters(self.settings, self.document):
             self.display.note(line)
         if self.settings.checkpoint_settings.train_model:
@@ -85,7 +85,7 @@ class Roster:
         """
         self._make_learner(name)
         self.folder.behavior(name).mkdir(parents=True, exist_ok=True)
-        write_text(self.folder.configuration, dump_settings(self.settings))
+        self.write_settings()
         trainer = self._make_trainer(name)
         if name in self.resumed:
             trainer.load_state_dict(self.resumed[name])
@@ -103,6 +103,8 @@ class Roster:
             assert isinstance(algorithm, OffPolicy)
             algorithm.use_hindsight(hindsight)
         algorithm.show(load_shown(behavior, rows, name, self.document))
+        if name in self.resumed:
+            check_agents(self.resumed[name], name, algorithm, self.document, self.folder.checkpoint(name))
         source = None if name in self.resumed else initial_checkpoint(self.settings, name, behavior)
         if source is not None:
             initialize(algorithm, source, name, behavior, self.document)

@@ -64,6 +64,8 @@ def train(settings: RunSettings, document: Document, display: Display) -> Traine
         if settings.wandb is not None:
             import_wandb()
         folder.prepare(world.rows, keep=chosen.resume)
+        if not chosen.resume:
+            roster.write_settings()
         if settings.wandb is not None:
             roster.wandb = worlds.enter_context(closing(WandbLog(settings, folder.root)))
         roster.open()
@@ -101,6 +103,7 @@ def _export(roster: Roster, finals: Mapping[str, Evaluation]) -> dict[str, Expor
 def _resume(loop: TrainingLoop, roster: Roster, changed: list[str]) -> None:
     """Let the loop go on from the checkpoints, and say what could be taken over and what has changed."""
     exact = restore(loop, roster.resumed, roster.settings.env_settings.seed, roster.folder)
+    roster.write_settings()  # not before: checkpoints that do not fit leave the run as it is
     what = "simulation included" if exact else "networks and optimiser; the episodes start anew"
     lost = [f"{name}: {trainer.lost}" for name, trainer in roster.trainers.items() if trainer.lost]
     bits = "bit-exactly, " if exact and not changed and not lost else ""

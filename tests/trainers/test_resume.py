@@ -6,7 +6,7 @@ import pytest
 import torch
 import yaml
 
-from tests.helpers import BEHAVIOR, NAME, checkpoint_of, cli, train_tiny
+from tests.helpers import BEHAVIOR, NAME, assert_refused, checkpoint_of, cli, files_below, train_tiny, write_config
 from trainers.schedules import scheduled
 
 STEPS = f"{BEHAVIOR}.max_steps"
@@ -92,3 +92,23 @@ def test_a_users_file_beside_the_checkpoints_is_left_alone(tmp_path: Path, monke
     monkeypatch.chdir(tmp_path)
     assert cli("train", "--resume", "--run-id", "r", "--set", f"{STEPS}=1024").code == 0
     assert (run / NAME / f"{NAME}-backup.pt").read_text() == "mine"
+
+
+def test_a_policy_of_other_observations_is_refused_with_both_and_nothing_is_changed(tmp_path: Path) -> None:
+    run = train_tiny(tmp_path, "r", {STEPS: 256, f"{BEHAVIOR}.reward_shaping": None})
+    before = files_below(run)
+    other = write_config(tmp_path, {"env_settings.env_path": "sim:arm_pick_place", f"{BEHAVIOR}.reward_shaping": None})
+    for how in ("r --resume", "another --initialize-from r", "another --initialize-from r --inference"):
+        outcome = cli("train", other, "--results-dir", tmp_path / "results", "--run-id", *how.split())
+        assert_refused(outcome, "sees 43 numbers and acts by 7 numbers", "made where it sees 27 numbers and acts by 6")
+    assert files_below(run) == before
+
+
+def test_a_critic_of_another_form_is_refused_in_a_line_and_nothing_is_changed(tmp_path: Path) -> None:
+    run = train_tiny(tmp_path, "r", {STEPS: 256})
+    before = files_below(run)
+    other = write_config(tmp_path, {f"{BEHAVIOR}.hyperparameters.shared_critic": True})
+    for how in ("r --resume", "another --initialize-from r"):
+        outcome = cli("train", other, "--results-dir", tmp_path / "results", "--run-id", *how.split())
+        assert_refused(outcome, "does not fit this run")
+    assert files_below(run) == before
