@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+
 from reward_shaping import RewardScorer
 from trainers.algorithms import Algorithm, Step
 from trainers.checkpoint import as_arrays
@@ -127,12 +129,19 @@ class BehaviorTrainer:
         broken = [name for name, value in metrics.items() if name.startswith("losses/") and not math.isfinite(value)]
         if broken:
             raise RunError(
-                f"{self.name}: {broken[0]} is {metrics[broken[0]]} at step {self.step}; a lower learning_rate or a "
-                f"smaller reward scale would be the first things to try. Checkpoints written before are kept"
+                f"{self.name}: {broken[0]} is {metrics[broken[0]]} at step {self.step}; {self._what_to_try()}. "
+                "Checkpoints written before are kept"
             )
         self.finished = self.step >= self.settings.max_steps
         self.metrics.add(metrics)
         self.display.progress(self.name, self.step)
+
+    def _what_to_try(self) -> str:
+        """Say what a loss that is not a number may come from."""
+        rows = np.flatnonzero(~np.isfinite(self._obs).all(axis=1))
+        if len(rows):
+            return f"the environment sends observations that are no finite numbers, in row {rows[0]} now"
+        return "a lower learning_rate or a smaller reward scale would be the first things to try"
 
     @property
     def gone(self) -> bool:

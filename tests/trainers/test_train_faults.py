@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from mlagents_envs.base_env import DecisionSteps, TerminalSteps
 
 from reward_shaping.term import Term
 from reward_shaping.terms import TERMS
 from tests.helpers import BEHAVIOR, NAME, checkpoint_of, cli, files_below, train_tiny, write_config
 from trainers.checkpoint import load_checkpoint
 from trainers.metrics import MetricsLog
+from unity_env.sim.env import SimEnv
 
 STEPS = f"{BEHAVIOR}.max_steps"
 
@@ -144,3 +146,21 @@ def test_a_loss_that_is_no_number_fails_the_run_in_one_line(tmp_path: Path) -> N
     assert outcome.code == 3, outcome
     assert outcome.err.startswith("error: ")
     assert "losses/" in outcome.err
+
+
+def test_observations_that_are_no_numbers_are_named_as_the_cause(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = SimEnv.get_steps
+
+    def broken(env: SimEnv, behavior: str) -> tuple[DecisionSteps, TerminalSteps]:
+        decisions, terminals = whole(env, behavior)
+        decisions.obs[0] = np.full_like(decisions.obs[0], np.nan)
+        return decisions, terminals
+
+    monkeypatch.setattr(SimEnv, "get_steps", broken)
+    config = write_config(tmp_path, {f"{BEHAVIOR}.reward_shaping": None})
+    outcome = cli("train", config, "--results-dir", tmp_path, "--run-id", "x")
+    assert outcome.code == 3, outcome
+    assert "observations that are no finite numbers, in row 0" in outcome.err
+    assert "learning_rate" not in outcome.err
