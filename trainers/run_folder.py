@@ -1,9 +1,11 @@
 """Where a run keeps its files: ML-Agents' layout, and a few of ours."""
 
+import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +66,25 @@ class RunFolder:
             raise UserError(f"{self.root}: cannot be written: {existing} is a file")
         if not os.access(existing, os.W_OK):
             raise UserError(f"{self.root}: cannot be written: no permission for {existing}")
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Keep other runs out of the folder.
+
+        Raises:
+            UserError: one is at work there, or the folder cannot be made.
+        """
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"{self.root}: cannot be written: {_why(error)}") from None
+        folder = os.open(self.root, os.O_RDONLY)
+        try:
+            if not _locked(folder):
+                raise UserError(f"{self.root}: another run of this id is at work there; take another --run-id")
+            yield
+        finally:
+            os.close(folder)
 
     def prepare(self, behaviors: Iterable[str], *, keep: bool) -> None:
         """Make the folders; unless `keep`, clear what an earlier run left there, but for the players' new logs.
@@ -140,6 +161,17 @@ def _numbers(folder: Path, behavior: str) -> list[int]:
     """Return the steps of the numbered checkpoints, ascending."""
     numbers = (path.stem.removeprefix(f"{behavior}-") for path in folder.glob(f"{behavior}-*.pt"))
     return sorted(int(number) for number in numbers if number.isdecimal())
+
+
+def _locked(folder: int) -> bool:
+    """Lock an open folder until it is closed; a file system that knows no locks keeps nobody out."""
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def _why(error: OSError) -> str:

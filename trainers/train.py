@@ -63,6 +63,8 @@ def train(settings: RunSettings, document: Document, display: Display) -> Traine
         changed = changed_settings(folder.configuration, settings) if chosen.resume else []
         if settings.wandb is not None:
             import_wandb()
+        worlds.enter_context(folder.claimed())
+        folder.check(settings.behaviors, resume=chosen.resume, force=chosen.force)  # another run may have begun since
         folder.prepare(world.rows, keep=chosen.resume)
         if not chosen.resume:
             roster.write_settings()
