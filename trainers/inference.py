@@ -18,7 +18,7 @@ from trainers.learner import make_algorithm
 from trainers.loop import stop_signals
 from trainers.metrics import EpisodeLog, MetricsLog
 from trainers.policy import Policy, SamplingPolicy
-from trainers.resume import check_agents, check_networks, fitting, initial_checkpoint
+from trainers.resume import check_networks, initial_checkpoint, load_learner
 from trainers.run_folder import RunFolder
 from trainers.settings import BehaviorSettings, RunSettings
 from trainers.world import World, make_world
@@ -89,9 +89,7 @@ def infer(settings: RunSettings, document: Document, display: Display) -> Inferr
         for name, behavior in settings.behaviors.items():
             check_networks(states[name], name, behavior, document, sources[name])
             algorithm = make_algorithm(world.rows[name], settings, name, document)
-            check_agents(states[name], name, algorithm, document, sources[name])
-            with fitting(sources[name]):
-                algorithm.load_state_dict(states[name]["algorithm"])
+            load_learner(algorithm, states[name], name, document, sources[name])
             (log / name).mkdir(parents=True, exist_ok=True)
             write_text(log / name / "metrics.jsonl", "")
             metrics = opened.enter_context(closing(MetricsLog(log / name, 0)))

@@ -14,7 +14,7 @@ from trainers.export.bundle import Export, Options, best_checkpoint, export_acto
 from trainers.export.recorded import Recorder, load_recorded, save_recorded
 from trainers.learner import make_algorithm
 from trainers.policy import Policy
-from trainers.resume import check_agents, check_networks
+from trainers.resume import check_networks, load_learner
 from trainers.run_folder import RunFolder
 from trainers.settings import RunSettings
 from trainers.world import EVALUATION_ROWS, World, make_world
@@ -46,8 +46,7 @@ def best_policies(folder: RunFolder, settings: RunSettings, document: Document, 
     for name in settings.behaviors:
         state = _best_state(folder, settings, document, name)
         algorithm = make_algorithm(world.rows[name], settings, name, document)
-        check_agents(state, name, algorithm, document, best_checkpoint(folder, name))
-        algorithm.load_state_dict(state["algorithm"])
+        load_learner(algorithm, state, name, document, best_checkpoint(folder, name))
         policies[name] = algorithm.policy()
     return policies
 

@@ -42,12 +42,12 @@ def restore(loop: TrainingLoop, states: dict[str, dict[str, Any]], seed: int, fo
     Raises:
         UserError: a checkpoint lacks something, or something in it does not fit.
     """
-    with fitting(*(folder.checkpoint(name) for name in states)):
+    with _fitting(*(folder.checkpoint(name) for name in states)):
         return loop.restore(states, seed)
 
 
 @contextmanager
-def fitting(*paths: Path) -> Iterator[None]:
+def _fitting(*paths: Path) -> Iterator[None]:
     """Turn what torch says of checkpoints that do not fit into a line."""
     try:
         yield
@@ -96,7 +96,7 @@ def initialize(algorithm: Algorithm, path: Path, name: str, behavior: BehaviorSe
     state = load_checkpoint(path)
     check_networks(state, name, behavior, document, path)
     check_agents(state, name, algorithm, document, path)
-    with fitting(path):
+    with _fitting(path):
         learned = {key: state["algorithm"][key] for key in algorithm.learned}
         algorithm.load_state_dict(algorithm.state_dict() | learned)
 
@@ -122,6 +122,17 @@ def check_networks(
             ("behaviors", name, "reward_signals" if intrinsic else "reward_shaping"),
             f"the critic has heads {', '.join(heads)}, but the checkpoint {path} was made with {', '.join(made_with)}",
         )
+
+
+def load_learner(algorithm: Algorithm, state: dict[str, Any], name: str, document: Document, path: Path) -> None:
+    """Take over all that a checkpoint's learner was.
+
+    Raises:
+        UserError: it does not fit.
+    """
+    check_agents(state, name, algorithm, document, path)
+    with _fitting(path):
+        algorithm.load_state_dict(state["algorithm"])
 
 
 def check_agents(state: dict[str, Any], name: str, algorithm: Algorithm, document: Document, path: Path) -> None:

@@ -112,3 +112,7 @@ def test_a_critic_of_another_form_is_refused_in_a_line_and_nothing_is_changed(tm
         outcome = cli("train", other, "--results-dir", tmp_path / "results", "--run-id", *how.split())
         assert_refused(outcome, "does not fit this run")
     assert files_below(run) == before
+    configuration = yaml.safe_load((run / "configuration.yaml").read_text())
+    configuration["behaviors"][NAME]["hyperparameters"]["shared_critic"] = True
+    (run / "configuration.yaml").write_text(yaml.safe_dump(configuration))
+    assert_refused(cli("eval", run), "does not fit this run")
