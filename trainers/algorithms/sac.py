@@ -105,6 +105,7 @@ class Sac(OffPolicy):
             "value/grad_norm": value_norm,
             "policy/grad_norm": policy_norm,
             **self._by_part("policy/entropy", batch.mean(entropy.T)),
+            "policy/entropy": batch.mean(entropy.sum(dim=-1)),
             **self._by_part("policy/entropy_coef", alpha),
         }
 
