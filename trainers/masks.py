@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from trainers.errors import RunError
+
 Array = np.ndarray
 
 
@@ -15,7 +17,14 @@ def with_allowed(obs: Array, masks: Sequence[Array] | None, branches: Sequence[i
         obs: of the sensors.
         masks: ML-Agents' `action_mask`: per branch (N, choices) bool, True = not allowed; None allows everything.
         branches: number of choices of each branch, M in all.
+
+    Raises:
+        RunError: a mask leaves no choice, which ML-Agents' agents refuse to send.
     """
+    for branch, mask in enumerate(masks or ()):
+        if mask.all(axis=1).any():
+            row = int(mask.all(axis=1).argmax())
+            raise RunError(f"action mask of branch {branch}, row {row}: forbids all choices; an agent needs one")
     if masks is None:
         allowed = np.ones((len(obs), sum(branches)), dtype=np.float32)
     else:

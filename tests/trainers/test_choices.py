@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from trainers.actors import ActionShape, StochasticActor
 from trainers.choices import CategoricalActor, HybridActor, draw, make_stochastic_actor
+from trainers.errors import RunError
 from trainers.masks import seen, with_allowed
 from trainers.q_network import QNetwork
 from trainers.settings import NetworkSettings
@@ -201,6 +202,8 @@ def test_masks_follow_the_observation_as_1_for_what_is_allowed() -> None:
     assert wide.dtype == np.float32
     assert wide.tolist() == [[7, 0, 1, 1, 0, 0], [8, 1, 1, 1, 1, 0]]
     assert with_allowed(obs, None, (2,)).tolist() == [[7, 1, 1], [8, 1, 1]]
+    with pytest.raises(RunError, match="action mask of branch 1, row 1: forbids all choices"):
+        with_allowed(obs, [np.zeros((2, 2), bool), np.array([[False] * 3, [True] * 3])], (2, 3))
 
 
 def test_final_observations_are_as_wide_and_allow_everything() -> None:
