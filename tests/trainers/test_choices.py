@@ -208,7 +208,7 @@ def test_masks_follow_the_observation_as_1_for_what_is_allowed() -> None:
 
 def test_final_observations_are_as_wide_and_allow_everything() -> None:
     obs = np.zeros((2, 1), dtype=np.float32)
-    infos: dict[str, Any] = {"final_obs": obs + 3, "action_mask": [np.ones((2, 2), dtype=bool)]}
-    assert seen(obs, infos, (2,)).tolist() == [[0, 0, 0]] * 2
+    infos: dict[str, Any] = {"final_obs": obs + 3, "action_mask": [np.array([[True, False]] * 2)]}
+    assert seen(obs, infos, (2,)).tolist() == [[0, 0, 1]] * 2
     assert infos["final_obs"].tolist() == [[3, 1, 1]] * 2
     assert seen(obs, {}, ()) is obs
