@@ -134,19 +134,26 @@ def baselines(settings: RunSettings) -> dict[str, float]:
 
 
 def draw(result: dict[str, Any], path: Path) -> None:
-    """Draw success over steps, one line per seed."""
+    """Draw success over steps, one line per seed; the return where it is compared with that of random actions."""
     figure = Figure(figsize=(6.4, 3.2), layout="constrained")
     axes = figure.subplots()
-    longest = max(run["steps"] for run in result["seeds"])
+    runs, beside = result["seeds"], {of: 100 * success for of, success in result["baselines"].items()}
+    longest = max(run["steps"] for run in runs)
     unit, of = (1e6, "million") if longest >= 500_000 else (1e3, "thousand")
-    for run in result["seeds"]:
-        steps, success = np.array(run["curve"]).T[:2]
-        axes.plot(steps / unit, 100 * success, marker=".", label=f"seed {run['seed']}")
-    for controller, success in result["baselines"].items():
-        axes.axhline(100 * success, linestyle=":", color="grey")
-        at = (1.01, 100 * success)
+    returns = "random_return" in runs[0]
+    for run in runs:
+        curve = np.array(run["curve"]).T
+        axes.plot(curve[0] / unit, curve[2] if returns else 100 * curve[1], marker=".", label=f"seed {run['seed']}")
+    if returns:
+        beside = {"random": runs[0]["random_return"]}
+        axes.set(ylabel="return")
+    else:
+        axes.set(ylabel="success, %", ylim=(-2, 102))
+    for controller, level in beside.items():
+        axes.axhline(level, linestyle=":", color="grey")
+        at = (1.01, level)
         axes.annotate(controller, at, xycoords=("axes fraction", "data"), fontsize=8, color="grey", va="center")
-    axes.set(xlabel=f"{of} steps", ylabel="success, %", ylim=(-2, 102), title=result["config"])
+    axes.set(xlabel=f"{of} steps", title=result["config"])
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, metadata={"Date": None})
