@@ -100,6 +100,15 @@ class Actor(Body, ABC):
     def random_action(self, obs: Tensor) -> Tensor:
         """Return what the robot gets with the policy's own randomness, (B, A); traced into exports."""
 
+    def imitation(self, obs: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return what is compared with demonstrations, as far as gradients go through it.
+
+        Returns:
+            The numbers as the robot gets them without exploration, (B, C), and the log-probabilities of each branch's
+            choices, (B, choices).
+        """
+        return self.action(obs), []
+
     def scores(self, obs: Tensor) -> list[Tensor]:  # noqa: ARG002  # numbers are not scored
         """Return how good each branch's choices are, (B, choices) each; `action` takes the best."""
         return []
@@ -126,6 +135,11 @@ class StochasticActor(Actor):
     def log_prob(self, obs: Tensor, act: Tensor) -> Tensor:
         """Return log pi(a|s) of samples, (B,)."""
         return self.log_prob_and_entropy(obs, act)[0]
+
+    def imitation(self, obs: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return the means before they are clamped, and the log-probabilities of each branch's choices."""
+        mean, log_probs = self.parts(obs)
+        return mean / ACTION_LIMIT, log_probs
 
     @abstractmethod
     def parts(self, obs: Tensor) -> tuple[Tensor, list[Tensor]]:

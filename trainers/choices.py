@@ -152,6 +152,11 @@ class SquashedHybridActor(SoftActor):
         numbers = torch.tanh(mean + torch.randn_like(mean) * log_std.exp())
         return torch.cat((numbers, draw_in_graph(log_probs)), dim=-1)
 
+    def imitation(self, obs: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return the mean as the robot gets it, and the branches' log-probabilities."""
+        mean, _, log_probs = self(obs)
+        return torch.tanh(mean), log_probs
+
     def decide(self, obs: Tensor, noise: Tensor) -> Decision:
         """Draw numbers and choices."""
         mean, log_std, log_probs = self(obs)

@@ -117,6 +117,12 @@ def goal_of(settings: RunSettings, name: str, reward: Reward, document: Document
     if role.task.goal is None:
         raise document.error(path, f"task {role.task_name} has no goal that could be exchanged for another")
     goal = Goal.model_validate(role.task.goal)
+    if settings.reads_signals(name):
+        judged = ", ".join(goal.judged) or "what the environment judges"
+        raise document.error(
+            ("behaviors", name, "critic_observations"),
+            f"critics beside hindsight read no signals: what {judged} would be with another goal is not known",
+        )
     missing = sorted(goal.signals - reward.sizes.keys())
     if missing:
         raise document.error(path, f"needs signals that the environment does not send: {', '.join(missing)}")

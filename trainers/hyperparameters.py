@@ -153,7 +153,8 @@ class OffPolicyHyperparameters(Settings):
         tau: the target networks' share of the learned ones after each gradient step.
         steps_per_update: transitions, of all rows together, for one gradient step.
         save_replay_buffer: the newest checkpoint holds the buffer, so that --resume is exact; false in ML-Agents.
-        reward_signal_steps_per_update: of ML-Agents' learned reward signals, which these trainers have none of.
+        reward_signal_steps_per_update: transitions for one gradient step of what intrinsic rewards are learned by; null
+            takes steps_per_update.
         reward_signal_num_update: the same, in ML-Agents' documentation.
         hindsight: relabel transitions with goals that were reached; null does not.
     """
@@ -169,6 +170,11 @@ class OffPolicyHyperparameters(Settings):
     reward_signal_steps_per_update: PositiveFloat | None = None
     reward_signal_num_update: PositiveFloat | None = None
     hindsight: HindsightSettings | None = None
+
+    @property
+    def steps_per_signal_update(self) -> float:
+        """Transitions, of all rows together, for one gradient step of every intrinsic reward."""
+        return self.reward_signal_steps_per_update or self.reward_signal_num_update or self.steps_per_update
 
     @model_validator(mode="after")
     def _buffer_is_large_enough(self) -> Self:

@@ -6,9 +6,9 @@ from trainers.settings import BehaviorSettings
 def without_effect(behavior: BehaviorSettings) -> list[str]:
     """Return a line for everything that ML-Agents knows, was given, and changes nothing."""
     lines = [
-        f"hyperparameters.{key} has no effect: {behavior.trainer_type} learns no reward signal"
+        f"hyperparameters.{key} has no effect: no reward signal is learned"
         for key in ("reward_signal_steps_per_update", "reward_signal_num_update")
-        if getattr(behavior.hyperparameters, key, None) is not None
+        if getattr(behavior.hyperparameters, key, None) is not None and not behavior.reward_signals.intrinsic
     ]
     if behavior.threaded:
         lines.append("threaded: true has no effect: simulation and updates take turns, so that a run can be repeated")

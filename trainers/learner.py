@@ -4,9 +4,9 @@ import torch
 
 from trainers.actors import ActionShape
 from trainers.algorithms import ALGORITHMS, Algorithm
-from trainers.heads import heads_of
+from trainers.heads import Role, heads_of
 from trainers.observation import Observation, observation_of
-from trainers.settings import BehaviorSettings, RunSettings
+from trainers.settings import BehaviorSettings, NetworkSettings, RunSettings
 from trainers.vision import SMALLEST
 from trainers.yaml_file import Document
 from unity_env.agent_rows import AgentRows
@@ -29,8 +29,7 @@ def make_algorithm(rows: AgentRows, settings: RunSettings, name: str, document: 
             f"{behavior.trainer_type} is for {' and '.join(algorithm.kinds)} actions, this behavior's are {shape.kind} "
             f"({rows.single_action_space}); trainers for them: {able}",
         )
-    if not algorithm.has_heads:
-        _refuse_heads(behavior, name, document)
+    _refuse_heads(behavior, name, document)
     _refuse_memory(behavior, name, document)
     if behavior.behavioral_cloning is not None and not algorithm.clones:
         able = ", ".join(kind for kind, of in ALGORITHMS.items() if of.clones)
@@ -63,7 +62,16 @@ def _observation(rows: AgentRows, behavior: BehaviorSettings, name: str, documen
         )
     if with_signals and not observation.signals:
         raise document.error((*at, "critic_observations"), "the environment sends no signals, and `signals` names none")
-    kind = behavior.network_settings.vis_encode_type
+    _refuse_small_images(observation, behavior.network_settings, at, document)
+    for signal, of in behavior.reward_signals.intrinsic.items():
+        _refuse_small_images(observation, of.network_settings, (*at, "reward_signals", signal), document)
+    return observation
+
+
+def _refuse_small_images(
+    observation: Observation, network: NetworkSettings, at: tuple[str, ...], document: Document
+) -> None:
+    kind = network.vis_encode_type
     for sensor in observation.sensors:
         if sensor.kind == "image" and min(sensor.shape[1:]) < SMALLEST[kind]:
             height, width = sensor.shape[1:]
@@ -72,12 +80,6 @@ def _observation(rows: AgentRows, behavior: BehaviorSettings, name: str, documen
                 f"{kind} needs images of at least {SMALLEST[kind]} x {SMALLEST[kind]}, "
                 f"{sensor.name} has {width} x {height}; for smaller ones: {_encoders_for(min(height, width))}",
             )
-    for signal in () if observation.is_vector else behavior.reward_signals.intrinsic:
-        others = ", ".join(
-            f"{sensor.name} ({sensor.kind})" for sensor in observation.sensors if sensor.kind != "vector"
-        )
-        raise document.error((*at, "reward_signals", signal), f"{signal} reads vectors alone, and not {others}")
-    return observation
 
 
 def _encoders_for(pixels: int) -> str:
@@ -99,24 +101,21 @@ def _refuse_memory(behavior: BehaviorSettings, name: str, document: Document) ->
 
 
 def _refuse_heads(behavior: BehaviorSettings, name: str, document: Document) -> None:
-    """Refuse what a trainer with one value at most cannot learn."""
-    roles = {head.role for head in heads_of(behavior)}
-    able = ", ".join(kind for kind, algorithm in ALGORITHMS.items() if algorithm.has_heads)
-    if "cost" in roles:
-        raise document.error(
-            ("behaviors", name, "reward_shaping", "costs"),
-            f"{behavior.trainer_type} has no cost critics; trainers that have: {able}",
-        )
-    if "term" in roles:
-        raise document.error(
-            ("behaviors", name, "per_term_critic"),
-            f"{behavior.trainer_type} has no critic per term; trainers that have: {able}",
-        )
-    for signal in behavior.reward_signals.intrinsic:
-        raise document.error(
-            ("behaviors", name, "reward_signals", signal),
-            f"{behavior.trainer_type} has no value head for it; trainers that have: {able}",
-        )
+    """Refuse streams of rewards that the trainer learns no value of."""
+    wanted: list[tuple[Role, tuple[str, ...], str]] = [
+        ("cost", ("reward_shaping", "costs"), "no cost critics"),
+        ("term", ("per_term_critic",), "no critic per term"),
+    ]
+    wanted += [
+        ("intrinsic", ("reward_signals", of), "no value head for it") for of in behavior.reward_signals.intrinsic
+    ]
+    there = {head.role for head in heads_of(behavior)} | {"intrinsic"}
+    for role, path, lack in wanted:
+        if role in there and role not in ALGORITHMS[behavior.trainer_type].head_roles:
+            able = ", ".join(kind for kind, algorithm in ALGORITHMS.items() if role in algorithm.head_roles)
+            raise document.error(
+                ("behaviors", name, *path), f"{behavior.trainer_type} has {lack}; trainers that have: {able}"
+            )
 
 
 def _device(settings: RunSettings, document: Document) -> torch.device:

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from trainers.observation import Observed, as_observation
+
 CLIP = 5.0
 VAR_FLOOR = 1e-8
 
@@ -41,3 +43,29 @@ class Normalizer(nn.Module):
         self.var.copy_(squares / total)
         self.inverse_std.copy_(torch.rsqrt(self.var + VAR_FLOOR))
         self.count.copy_(total)
+
+
+class RowNormalizer(Normalizer):
+    """Standardise the vectors in rows of sensors, (..., D); images and buffers stay as they are, as in policies.
+
+    Args:
+        observed: D, or the sensors whose D numbers make a row.
+    """
+
+    columns: Tensor
+
+    def __init__(self, observed: Observed) -> None:
+        sensors = as_observation(observed).sensors
+        of_vectors = torch.cat([torch.full((sensor.size,), sensor.kind == "vector") for sensor in sensors])
+        columns = of_vectors.nonzero()[:, 0]
+        super().__init__(len(columns))
+        self.register_buffer("columns", columns, persistent=False)
+
+    def forward(self, obs: Tensor) -> Tensor:
+        """Standardise the vectors of (..., D)."""
+        return obs.index_copy(-1, self.columns, super().forward(obs[..., self.columns]))
+
+    def update(self, obs: Tensor) -> None:
+        """Take the vectors of a batch, (B, D), into the statistics, where there are any."""
+        if len(self.columns):
+            super().update(obs[..., self.columns])

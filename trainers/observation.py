@@ -77,9 +77,11 @@ class Observation:
 
     def for_critic(self) -> "Observation":
         """Return what critics read, (D + G) numbers: the signals are one more vector."""
-        if not self.signals:
-            return self
-        return Observation((*self.sensors, Sensor(SIGNALS_SENSOR, (self.signals,))))
+        return self.with_vector(SIGNALS_SENSOR, self.signals) if self.signals else self
+
+    def with_vector(self, name: str, size: int) -> "Observation":
+        """Return the sensors and one more, of `size` numbers, behind them."""
+        return Observation((*self.sensors, Sensor(name, (size,))))
 
     def rows(self, obs: Any, signals: Mapping[str, Array]) -> Array:
         """Return rows, (N, D + G).

@@ -81,7 +81,11 @@ class Replay:
 
     def sample(self, size: int) -> Array:
         """Draw indices uniformly from all that is stored, with replacement, (size,)."""
-        drawn = torch.randint(self.size, (size,), generator=self._generator).numpy()
+        return self.sample_evenly(size, self._generator)
+
+    def sample_evenly(self, size: int, generator: torch.Generator) -> Array:
+        """Draw indices uniformly from all that is stored, with replacement, by somebody else's generator, (size,)."""
+        drawn = torch.randint(self.size, (size,), generator=generator).numpy()
         ends = np.cumsum(self._length)
         rows = np.searchsorted(ends, drawn, side="right")
         indices: Array = (drawn - ends[rows] + self._length[rows]) * self.rows + rows

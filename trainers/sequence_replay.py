@@ -1,6 +1,6 @@
 """Replay for networks with a memory: sequences, with what was remembered where they begin."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -93,7 +93,7 @@ class SequenceBatch:
 
     Attributes:
         act: (K, A).
-        rew: (K,).
+        rew: what was paid into each value head, (heads, K).
         terminated: (K,).
     """
 
@@ -102,7 +102,7 @@ class SequenceBatch:
         self._obs = torch.cat((columns["obs"][:1], columns["next_obs"]))  # (L + 1, n, D): what follows is seen next
         self._memories = {role: columns[memory_column(role)][0] for role in ROLES}
         self.act, self.rew, self.terminated = (columns[name][there] for name in ("act", "rew", "terminated"))
-        self.rew, self.terminated = self.rew[:, 0], self.terminated[:, 0]
+        self.rew, self.terminated = self.rew.T, self.terminated[:, 0]
         self._weight = (1.0 / (there.sum(dim=0) * there.shape[1])).expand_as(there)[there]
 
     def inputs(self, network: Remembering, role: Role) -> tuple[Tensor, Tensor]:
@@ -126,8 +126,19 @@ def memory_column(role: Role) -> str:
     return f"{role}_memory"
 
 
-def draw_sequences(replay: SequenceReplay, count: int, device: torch.device) -> SequenceBatch:
-    """Draw n sequences."""
+def draw_sequences(
+    replay: SequenceReplay, count: int, paid: Callable[[Mapping[str, Tensor]], Tensor], device: torch.device
+) -> SequenceBatch:
+    """Draw n sequences.
+
+    Args:
+        replay: that they are of.
+        count: n.
+        paid: what transitions, (B, size) each, pay into every value head, (B, heads).
+        device: where networks read them.
+    """
     indices, there = replay.sample_sequences(count)
-    columns = {name: of.reshape(*indices.shape, -1).to(device) for name, of in replay.read(indices.ravel()).items()}
-    return SequenceBatch(columns, torch.from_numpy(there).to(device))
+    columns = {name: of.to(device) for name, of in replay.read(indices.ravel()).items()}
+    columns["rew"] = paid(columns)
+    sequences = {name: of.reshape(*indices.shape, -1) for name, of in columns.items()}
+    return SequenceBatch(sequences, torch.from_numpy(there).to(device))

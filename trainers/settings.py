@@ -92,7 +92,7 @@ class IntrinsicSettings(Settings):
 
     Attributes:
         gamma: discount; it knows no end of an episode, so that it must be below 1.
-        strength: factor of its advantages; 0 computes, learns and logs the reward without counting it.
+        strength: factor of it; 0 computes, learns and logs the reward without counting it.
         network_settings: of its own networks.
         learning_rate: of its own networks.
     """
@@ -141,8 +141,8 @@ class CloningSettings(Settings):
         demo_path: as in `GailSettings`.
         strength: the learning rate, in units of the trainer's at its start; 0 has no effect.
         steps: of training, after which it has fallen to 0; 0 lets it be.
-        samples_per_update: of one pass at most; 0 takes all.
-        num_epoch: passes after every update of the trainer; null takes the trainer's.
+        samples_per_update: of one pass at most; 0 takes all, or a minibatch where the trainer has a replay buffer.
+        num_epoch: passes after every update of the trainer; null takes the trainer's, or 1 where it has none.
         batch_size: minibatch; null takes the trainer's.
     """
 

@@ -23,15 +23,15 @@ def test_networks_side_by_side_are_as_many_networks_alone() -> None:
     critic = ActionValue(3, 2, SHAPE, 2, None).double()
     obs, act = torch.randn(5, 3).double(), torch.randn(5, 2).double()
     value = critic(obs, act)
-    assert value.shape == (2, 5)
+    assert value.shape == (1, 2, 5)
     for network in range(2):
-        torch.testing.assert_close(value[network], alone(critic.layers, network, torch.cat((obs, act), 1))[:, 0])
-    assert not torch.allclose(value[0], value[1])
+        torch.testing.assert_close(value[0, network], alone(critic.layers, network, torch.cat((obs, act), 1))[:, 0])
+    assert not torch.allclose(value[0, 0], value[0, 1])
 
 
 def test_one_networks_loss_moves_no_other() -> None:
     critic = ActionValue(3, 2, SHAPE, 2, None)
-    critic(torch.randn(5, 3), torch.randn(5, 2))[0].sum().backward()
+    critic(torch.randn(5, 3), torch.randn(5, 2))[:, 0].sum().backward()
     for layer in critic.layers:
         if isinstance(layer, ParallelLinear):
             assert layer.weight.grad is not None
@@ -48,7 +48,8 @@ def test_weights_are_orthogonal_to_begin_with() -> None:
 def test_observations_are_standardised_and_actions_are_not() -> None:
     normalizer = Normalizer(2)
     normalizer.update(torch.tensor([[0.0, 10.0], [2.0, 30.0]]))
-    seen, plain = ActionValue(2, 1, SHAPE, 1, normalizer), ActionValue(2, 1, SHAPE, 1, None)
+    standard = SHAPE.model_copy(update={"normalize": True})
+    seen, plain = ActionValue(2, 1, standard, 1, normalizer), ActionValue(2, 1, SHAPE, 1, None)
     plain.load_state_dict({name: value for name, value in seen.state_dict().items() if "normalizer" not in name})
     act = torch.tensor([[0.3]])
     torch.testing.assert_close(seen(torch.tensor([[2.0, 10.0]]), act), plain(torch.tensor([[1.0, -1.0]]), act))

@@ -120,7 +120,10 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
         {"network_settings": {"vis_encode_type": "nature_cnn"}},
         ["network_settings.vis_encode_type", "at least 36 x 36", "camera has 20 x 20", "smaller ones: .*simple"],
     ),
-    ({"reward_signals": {"rnd": {"strength": 0.1}}}, [r"reward_signals\.rnd", "vectors alone", r"camera \(image\)"]),
+    (
+        {"reward_signals": {"rnd": {"network_settings": {"vis_encode_type": "nature_cnn"}}}},
+        [r"reward_signals\.rnd\.network_settings\.vis_encode_type", "camera has 20 x 20"],
+    ),
     ({"critic_observations": "signals", "signals": {}}, ["critic_observations", "no signals"]),
 ]
 
@@ -130,3 +133,13 @@ def test_what_a_network_cannot_read_is_refused(
     build: str, tmp_path: Path, changes: dict[str, Any], parts: list[str]
 ) -> None:
     assert_refused(train(tmp_path, build, "raw", changes), r"camera\.yaml:\d+: behaviors\.Robot\.", *parts)
+
+
+def test_a_curious_training_sees_through_the_camera(build: str, tmp_path: Path) -> None:
+    small = {"network_settings": {"hidden_units": 16, "num_layers": 1}}
+    changes = {"reward_signals": {"extrinsic": {}, "rnd": small, "curiosity": small}, "max_steps": 256}
+    outcome = train(tmp_path, build, "png", changes | {"summary_freq": 256})
+    assert outcome.code == 0, outcome.err
+    line = lines_of(tmp_path / "results" / "r" / "Robot")[0]
+    assert line["intrinsic/rnd"] > 0
+    assert line["intrinsic/curiosity"] > 0

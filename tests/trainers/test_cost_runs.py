@@ -128,7 +128,7 @@ def test_what_cannot_be_trained_is_refused_with_its_line(
 class Plain(Ppo):
     """A trainer with one value."""
 
-    has_heads = False
+    head_roles = ("total",)
 
 
 @pytest.mark.parametrize(

@@ -256,6 +256,7 @@ def test_what_is_out_of_scope_is_named_in_a_line(name: str, tmp_path: Path) -> N
         ("FoodCollector", ActionSpec(3, (2,))),
         ("GridWorld", ActionSpec(0, (5,))),
         ("Hallway", ActionSpec(0, (5,))),
+        ("Pyramids", ActionSpec(0, (5,))),
         ("PushBlock", ActionSpec(0, (7,))),
         ("WallJump", ActionSpec(0, (3, 3, 3, 2))),
     ],
@@ -278,6 +279,8 @@ def test_what_has_no_effect_is_said(tmp_path: Path) -> None:
         "hyperparameters.reward_signal_steps_per_update",
         "threaded: true",
     ]
+    settings, _ = load_settings(written(tmp_path, FILES["sac/Pyramids"]))
+    assert without_effect(settings.behaviors["Pyramids"]) == []  # its discriminator learns at that rate
     settings, _ = load_settings(written(tmp_path, FILES["imitation/PushBlock"]))
     assert "extrinsic has strength 0" in without_effect(settings.behaviors["PushBlock"])[0]
 

@@ -160,7 +160,7 @@ def test_ml_agents_own_sac_file_is_read_and_its_defaults_are_ml_agents(tmp_path:
     assert isinstance(ball.hyperparameters, SacHyperparameters)
     assert (ball.hyperparameters.steps_per_update, ball.hyperparameters.init_entcoef) == (10.0, 0.5)
     assert without_effect(ball) == [
-        "hyperparameters.reward_signal_steps_per_update has no effect: sac learns no reward signal"
+        "hyperparameters.reward_signal_steps_per_update has no effect: no reward signal is learned"
     ]
     default = SacHyperparameters()
     found = (default.batch_size, default.buffer_size, default.buffer_init_steps, default.tau, default.init_entcoef)

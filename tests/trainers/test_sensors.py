@@ -196,7 +196,7 @@ def test_critics_of_actions_share_the_sensors_and_one_normalizer() -> None:
     critic = ActionValue(ALL, 2, network(normalize=True), 2, normalizer)
     assert critic.sensors is not None
     assert critic.sensors.normalizer is normalizer
-    assert critic(rows_of(ALL), torch.rand(6, 2)).shape == (2, 6)
+    assert critic(rows_of(ALL), torch.rand(6, 2)).shape == (1, 2, 6)
 
 
 @pytest.mark.parametrize(

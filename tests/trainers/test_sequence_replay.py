@@ -118,7 +118,10 @@ def batch_of_everything(sac: Sac) -> tuple[SequenceBatch, list[tuple[int, int]]]
     assert isinstance(replay, SequenceReplay)
     setattr(replay, "sample", np.arange)  # noqa: B010  # slots are full from the start
     indices, there = replay.sample_sequences(replay.size)
-    return draw_sequences(replay, replay.size, CPU), [divmod(index, replay.rows) for index in indices[there].tolist()]
+    paid = sac.intrinsic.all_paid
+    return draw_sequences(replay, replay.size, paid, CPU), [
+        divmod(index, replay.rows) for index in indices[there].tolist()
+    ]
 
 
 def test_what_is_read_of_sequences_is_what_was_read_when_they_were_lived_through() -> None:

@@ -9,6 +9,7 @@ from torch.optim import Optimizer
 from trainers.a3c.networks import GlobalNetworks
 from trainers.algorithms.a2c import A2c
 from trainers.algorithms.algorithm import Metrics
+from trainers.heads import Role
 from trainers.hyperparameters import A3cHyperparameters
 
 
@@ -23,7 +24,7 @@ class A3c(A2c):
 
     remembers: ClassVar[bool] = False
     reads_signals: ClassVar[bool] = False  # a worker knows of its networks' sensors alone
-    has_heads: ClassVar[bool] = False  # costs and intrinsic rewards would need statistics of all workers
+    head_roles: ClassVar[tuple[Role, ...]] = ("total",)  # all others would need statistics of all workers
     hyper: A3cHyperparameters
     shared: GlobalNetworks
     _worker = 0

@@ -14,10 +14,11 @@ from trainers.algorithms.algorithm import Algorithm, Metrics, Step
 from trainers.algorithms.cost_control import CostControl
 from trainers.choices import make_stochastic_actor
 from trainers.gae import gae
+from trainers.heads import Role as HeadRole
 from trainers.heads import advantage_shares, heads_of
 from trainers.hyperparameters import ActorCriticHyperparameters
 from trainers.imitation.demonstrations import Shown
-from trainers.intrinsic import IntrinsicRewards
+from trainers.intrinsic import RolloutRewards
 from trainers.networks import Critic
 from trainers.observation import Observed, as_observation
 from trainers.recurrence import PlainReader, Role, RowMemory, SequenceReader, Sequences, unroll
@@ -51,7 +52,7 @@ class ActorCritic(Algorithm):
 
     learned: ClassVar[tuple[str, ...]] = ("actor", "critic", "optimizer")
     kinds: ClassVar[tuple[ActionKind, ...]] = ("continuous", "discrete", "hybrid")
-    has_heads: ClassVar[bool] = True
+    head_roles: ClassVar[tuple[HeadRole, ...]] = ("total", "term", "cost", "intrinsic")
     remembers: ClassVar[bool] = True
     reads_signals: ClassVar[bool] = True
     make_actor = staticmethod(make_stochastic_actor)
@@ -82,7 +83,7 @@ class ActorCritic(Algorithm):
         self.reader: PlainReader | SequenceReader
         costs = settings.reward_shaping.costs if settings.reward_shaping else {}
         self.costs = CostControl(self.heads, costs, rows)
-        self.intrinsic = IntrinsicRewards(self.heads, settings, observation.size, shape, rows, seed, device)
+        self.intrinsic = RolloutRewards(self.heads, settings, observation, shape, rows, seed, device)
         self._episodic = torch.tensor([head.episodic for head in self.heads], device=device)
         self._last_act = torch.zeros(rows, shape.size)
 

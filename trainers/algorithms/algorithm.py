@@ -10,6 +10,7 @@ import torch
 
 from reward_shaping import Transition
 from trainers.actors import ActionKind, ActionShape, Actor
+from trainers.heads import Role
 from trainers.imitation.demonstrations import Shown
 from trainers.observation import Observed
 from trainers.policy import GreedyPolicy, Policy
@@ -58,7 +59,7 @@ class Algorithm(ABC):
         actor: the network that is exported.
         learned: what in its state another run may start from; the rest belongs to the run under way.
         kinds: of actions that it can decide on.
-        has_heads: whether it learns a value for each head; if not, it learns from the total reward alone.
+        head_roles: of the streams of rewards that it learns a value of.
         clones: whether it learns from `behavioral_cloning`, too.
         remembers: whether its networks may have a memory.
         reads_signals: whether it has a critic that can read more than the policy sees.
@@ -66,7 +67,7 @@ class Algorithm(ABC):
 
     learned: ClassVar[tuple[str, ...]]
     kinds: ClassVar[tuple[ActionKind, ...]] = ("continuous",)
-    has_heads: ClassVar[bool] = False
+    head_roles: ClassVar[tuple[Role, ...]] = ("total",)
     clones: ClassVar[bool] = False
     remembers: ClassVar[bool] = False
     reads_signals: ClassVar[bool] = False

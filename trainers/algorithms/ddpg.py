@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from trainers.action_value import soft_update
+from trainers.action_value import least, soft_update
 from trainers.actors import ActionShape, TanhActor
 from trainers.algorithms.algorithm import Step
 from trainers.algorithms.off_policy import Batch, OffPolicy, descend
@@ -67,24 +67,29 @@ class Ddpg(OffPolicy):
         return metrics | self.improve_actor(batch)
 
     def fit_critic(self, batch: Batch, next_act: Tensor) -> dict[str, Tensor]:
-        """Move the critics towards y, the mean of (y - Q_i(s, a))^2 over the batch, summed over i."""
+        """Move the critics towards y, the mean of (y_k - Q_ki(s, a))^2 over the batch, summed over k and i."""
         target = self.target(batch, next_act)
         value = self.critic(batch.obs, batch.act)
-        loss = (target - value).square().mean(dim=1).sum()
+        loss = (target.unsqueeze(1) - value).square().mean(dim=-1).sum()
         grad_norm = descend(self.critic_optimizer, loss)
-        return {"losses/value_loss": loss, "value/q_mean": value.mean(), "value/grad_norm": grad_norm}
+        return {"losses/value_loss": loss, "value/grad_norm": grad_norm, **self.value_metrics(value.mean(dim=-1))}
 
     @torch.no_grad()
     def target(self, batch: Batch, next_act: Tensor) -> Tensor:
-        """Return y = r + gamma Q'(s', a'), r alone where the task ended; the least Q' where there are two, (B,)."""
-        next_value = self.target_critic(batch.next_obs, next_act).amin(dim=0)
-        target: Tensor = batch.rew + self.gamma * (1.0 - batch.terminated) * next_value
-        return target if self.target_range is None else target.clamp(*self.target_range)
+        """Return y_k = r_k + gamma_k Q'_k(s', a'), (K, B), of the least Q' where there are two.
+
+        Where the task ended, y is r alone, but for heads that know no end; `reward_range` is about the task's own.
+        """
+        next_value = least(self.target_critic(batch.next_obs, next_act))
+        target: Tensor = batch.rew + self.discounts(batch) * next_value
+        if self.target_range is not None:
+            target[0].clamp_(*self.target_range)
+        return target
 
     def improve_actor(self, batch: Batch) -> dict[str, Tensor]:
-        """Move the actor up the first critic, -mean Q_1(s, mu(s)), eq. 6; the targets follow both."""
+        """Move the actor up the first critic, -mean sum_k Q_k1(s, mu(s)), eq. 6; the targets follow both."""
         act = self.actor.action(batch.obs)
-        loss = -self.critic(batch.obs, act)[0].mean()
+        loss = -self.critic(batch.obs, act)[:, 0].sum(dim=0).mean()
         if self.hyper.action_penalty > 0.0:
             loss = loss + self.hyper.action_penalty * act.square().mean()
         grad_norm = descend(self.actor_optimizer, loss)

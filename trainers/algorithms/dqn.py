@@ -13,6 +13,7 @@ from trainers.algorithms.algorithm import Metrics
 from trainers.algorithms.off_policy import OffPolicy
 from trainers.choices import best
 from trainers.descent import clip_gradient
+from trainers.heads import Role
 from trainers.hyperparameters import DqnHyperparameters
 from trainers.observation import Observed
 from trainers.priorities import PrioritizedReplay
@@ -55,6 +56,9 @@ class Dqn(OffPolicy):
     """
 
     kinds: ClassVar[tuple[ActionKind, ...]] = ("discrete",)
+    head_roles: ClassVar[tuple[Role, ...]] = ("total",)  # the policy is its Q, of one reward
+    clones: ClassVar[bool] = False
+    reads_signals: ClassVar[bool] = False
     parts: ClassVar[tuple[str, ...]] = ("actor", "target", "q_optimizer")
     learned: ClassVar[tuple[str, ...]] = (*parts, "updates")
     actor: QNetwork

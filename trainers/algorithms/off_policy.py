@@ -14,13 +14,19 @@ from trainers.actors import ActionShape
 from trainers.algorithms.algorithm import Algorithm, Metrics, Step
 from trainers.choices import draw_evenly
 from trainers.descent import mean_metrics, set_rate
+from trainers.heads import Role as HeadRole
+from trainers.heads import heads_of
 from trainers.hindsight import Hindsight
 from trainers.hyperparameters import OffPolicyHyperparameters
-from trainers.observation import Observed
+from trainers.imitation.cloning import Cloning
+from trainers.imitation.demonstrations import Shown
+from trainers.intrinsic import ReplayRewards
+from trainers.normalizer import Normalizer
+from trainers.observation import Observed, as_observation
 from trainers.recurrence import Remembering, Role, RowMemory
 from trainers.replay import Replay
 from trainers.schedules import LEARNING_RATE_FLOOR, scheduled
-from trainers.sequence_replay import ROLES, SequenceReplay, draw_sequences, memory_column
+from trainers.sequence_replay import ROLES, SequenceBatch, SequenceReplay, draw_sequences, memory_column
 from trainers.settings import BehaviorSettings, NetworkSettings
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -30,10 +36,10 @@ class Batch(NamedTuple):
     """B sampled transitions; next_obs is an ended episode's true last observation.
 
     Attributes:
-        obs: (B, D).
+        obs: (B, D), with signals behind it where critics read them.
         act: (B, A), as the robot got it.
-        rew: (B,).
-        next_obs: (B, D).
+        rew: what was paid into each value head, (K, B).
+        next_obs: as obs.
         terminated: (B,), 1 where the task ended: nothing comes after it. A time limit ends no task.
     """
 
@@ -55,16 +61,20 @@ class Batch(NamedTuple):
 class OffPolicy(Algorithm):
     """A learner from a replay buffer: a gradient step for every `steps_per_update` transitions.
 
-    All networks see observations through one normaliser, the actor's.
+    All networks see observations through one normaliser, the actor's; critics that read signals have one of their own.
 
     Attributes:
         critics: how many networks estimate Q.
         parts: names of the networks and optimisers, which `learned` holds, too.
+        heads: K streams of rewards, each with a Q of its own: they are discounted apart, and the task's end ends some.
         memories: what policy and critic remember in the rows, by the networks' names; nothing where they have none.
         hindsight: relabels what is sampled; None where nothing does.
         updates: gradient steps taken.
     """
 
+    head_roles: ClassVar[tuple[HeadRole, ...]] = ("total", "intrinsic")
+    clones: ClassVar[bool] = True
+    reads_signals: ClassVar[bool] = True
     critics: ClassVar[int]
     parts: ClassVar[tuple[str, ...]]
 
@@ -73,7 +83,10 @@ class OffPolicy(Algorithm):
     ) -> None:
         assert isinstance(settings.hyperparameters, OffPolicyHyperparameters)
         self.common, self.shape, self.device = settings.hyperparameters, shape, device
-        self.gamma = settings.reward_signals.extrinsic.gamma
+        self.gamma, self.max_steps = settings.reward_signals.extrinsic.gamma, settings.max_steps
+        self.heads = heads_of(settings)
+        self.gammas = torch.tensor([head.gamma for head in self.heads], device=device)
+        self.episodic = torch.tensor([float(head.episodic) for head in self.heads], device=device)
         self.generator = torch.Generator().manual_seed(seed)
         torch.manual_seed(seed)
         network = settings.network_settings
@@ -84,7 +97,10 @@ class OffPolicy(Algorithm):
         size, roles = self.actor.memory_size, () if network.memory is None else ROLES
         self.memories: dict[Role, RowMemory] = {role: RowMemory(rows, size, device) for role in roles}
         self.hindsight: Hindsight | None = None
-        seen = self.actor.obs_size + shape.choices
+        observation = as_observation(obs)
+        self.intrinsic = ReplayRewards(self.heads, settings, observation, shape, rows, seed, device)
+        self.cloning = Cloning(self.actor, settings.behavioral_cloning, self.common, seed)
+        seen = observation.width + shape.choices
         sizes = {"obs": seen, "act": shape.size, "rew": 1, "next_obs": seen, "terminated": 1}
         sizes |= {memory_column(role): size for role in self.memories}
         self.replay = self.make_replay(rows, sizes, seed)
@@ -94,9 +110,12 @@ class OffPolicy(Algorithm):
 
     def make_critics(self, network: NetworkSettings) -> None:
         """Make the networks beside the actor, and the optimisers."""
-        seen, shape = self.actor.observation, self.shape
-        critic = ActionValue(seen, shape.continuous, network, self.critics, self.normalizer, shape.choices)
-        self.critic = critic.to(self.device)
+        observation, shape = self.actor.observation, self.shape
+        normalizer = None if observation.signals else self.normalizer
+        sizes = (shape.choices, len(self.heads))
+        self.critic = ActionValue(
+            observation.for_critic(), shape.continuous, network, self.critics, normalizer, *sizes
+        ).to(self.device)
         self.target_critic = self.target_of(self.critic)
         self.actor_optimizer = self.adam(self.actor)
         self.critic_optimizer = self.adam(self.critic)
@@ -175,20 +194,34 @@ class OffPolicy(Algorithm):
         self.replay.add(columns, step.valid, done)
         self.follow(step.valid, done)
         if step.valid.any():
-            self.actor.encoder.update_normalizer(torch.from_numpy(self._obs[step.valid]).to(self.device))
+            self.update_normalizers(torch.from_numpy(self._obs[step.valid]).to(self.device))
+            self.intrinsic.observe(columns, step.valid, learning=not self._filling)
         if not self._filling:
             self._owed += float(step.valid.sum()) / self.common.steps_per_update
+
+    def update_normalizers(self, obs: Tensor) -> None:
+        """Let actor and critics see where transitions began, (B, D) or wider."""
+        self.actor.encoder.update_normalizer(obs)
+        if self.actor.observation.signals:
+            self.critic.update_normalizer(obs)
+
+    def show(self, shown: Mapping[str, Shown]) -> None:
+        """Learn from demonstrations, too."""
+        self.intrinsic.show(shown)
+        self.cloning.show(shown, self.device)
 
     def ready(self) -> bool:
         """Whether a gradient step is due."""
         return self._owed >= 1.0
 
     def update(self, progress: float) -> Metrics:
-        """Take the gradient steps that are due."""
+        """Take the gradient steps that are due; then those of what tells intrinsic rewards, and of cloning."""
         lr = scheduled(self.common.learning_rate, self.common.learning_rate_schedule, progress, LEARNING_RATE_FLOOR)
         for optimizer in self._optimizers():
             set_rate(optimizer, lr)
-        means = mean_metrics(self._due_steps())
+        before = self.updates
+        means = mean_metrics(self._due_steps()) | self.intrinsic.learn(self.replay)
+        means |= self.cloning.update(round(progress * self.max_steps), self.updates - before)
         return means | {"policy/learning_rate": lr, "policy/updates": float(self.updates)}
 
     def _due_steps(self) -> Iterator[dict[str, Tensor]]:
@@ -207,7 +240,10 @@ class OffPolicy(Algorithm):
     def state_dict(self) -> dict[str, Any]:
         """Networks, optimisers, random state and counts; not the buffer, see `replay_state`."""
         return {
+            "heads": [head.label for head in self.heads],
             **{part: getattr(self, part).state_dict() for part in self.parts},
+            "intrinsic": self.intrinsic.state_dict(),
+            "cloning": self.cloning.state_dict(),
             "updates": self.updates,
             "owed": self._owed,
             "generator": self.generator.get_state(),
@@ -219,6 +255,8 @@ class OffPolicy(Algorithm):
         """Continue exactly where `state_dict` was taken."""
         for part in self.parts:
             getattr(self, part).load_state_dict(state[part])
+        self.intrinsic.load_state_dict(state["intrinsic"])
+        self.cloning.load_state_dict(state["cloning"])
         self.updates, self._owed = state["updates"], state["owed"]
         self.generator.set_state(state["generator"])
         if state["last_act"].shape == self._act.shape:
@@ -240,8 +278,19 @@ class OffPolicy(Algorithm):
         return ""
 
     def target_of(self, network: Network) -> Network:
-        """Copy a network, but for the normaliser, which stays one and the same."""
-        return copy.deepcopy(network, {id(self.normalizer): self.normalizer})
+        """Copy a network, but for its normaliser, which stays one and the same."""
+        shared = {id(module): module for module in network.modules() if isinstance(module, Normalizer)}
+        return copy.deepcopy(network, shared)
+
+    def discounts(self, batch: Batch | SequenceBatch) -> Tensor:
+        """Return gamma of every head, 0 where the task's end ends what is paid into it, (K, B)."""
+        return self.gammas[:, None] * (1.0 - self.episodic[:, None] * batch.terminated)
+
+    def value_metrics(self, value: Tensor) -> dict[str, Tensor]:
+        """Return the mean of Q, (K, I), over networks: of all heads together and, of several, of each."""
+        means = value.mean(dim=1)
+        each = {f"value/q_mean/{head.label}": mean for head, mean in zip(self.heads, means, strict=True)}
+        return {"value/q_mean": means.sum()} | (each if len(each) > 1 else {})
 
     def adam(self, network: nn.Module) -> torch.optim.Adam:
         """Make the optimiser of a network."""
@@ -261,16 +310,18 @@ class OffPolicy(Algorithm):
         """
         if isinstance(self.replay, SequenceReplay):
             several = max(1, self.common.batch_size // self.replay.length)
-            yield from (draw_sequences(self.replay, several, self.device) for _ in range(count))
+            paid = self.intrinsic.all_paid
+            yield from (draw_sequences(self.replay, several, paid, self.device) for _ in range(count))
             return
         indices = self.replay.sample(count * self.common.batch_size)
         columns = self.replay.read(indices)
         if self.hindsight is not None:
             self.hindsight.relabel(self.replay, indices, columns)
-        drawn = [columns[name].to(self.device) for name in Batch._fields]
+        columns = {name: columns[name].to(self.device) for name in Batch._fields}
+        columns["rew"] = self.intrinsic.all_paid(columns)
         for first in range(count):  # every count-th transition: relabelled ones come first, and belong to all
-            obs, act, rew, next_obs, terminated = (column[first::count] for column in drawn)
-            yield Batch(obs, act, rew[:, 0], next_obs, terminated[:, 0])
+            obs, act, rew, next_obs, terminated = (column[first::count] for column in columns.values())
+            yield Batch(obs, act, rew.T, next_obs, terminated[:, 0])
 
 
 def descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from trainers.action_value import soft_update
+from trainers.action_value import least, soft_update
 from trainers.actors import ActionKind, ActionShape, Decision, SoftActor
 from trainers.algorithms.off_policy import Batch, OffPolicy, descend
 from trainers.choices import entropies, make_soft_actor, most_entropies
@@ -30,21 +30,21 @@ TARGET_SHARE = 0.2  # of a branch's highest entropy, as in ML-Agents: about as r
 
 
 class Temperature(nn.Module):
-    """Alpha, the factors of K entropies, learned by their logarithms."""
+    """Alpha, the factors of E entropies, learned by their logarithms."""
 
     def __init__(self, initial: float, entropies: int) -> None:
         super().__init__()
         self.log_alpha = nn.Parameter(torch.full((entropies,), math.log(initial)))
 
     def forward(self) -> Tensor:
-        """Return alpha, (K,)."""
+        """Return alpha, (E,)."""
         return self.log_alpha.exp()
 
 
 class Sac(OffPolicy):
     """Algorithm 1 of either paper.
 
-    The policy has K entropies: that of the numbers together, if there are any, then one per branch. Their targets are
+    The policy has E entropies: that of the numbers together, if there are any, then one per branch. Their targets are
     -C for C numbers (appendix D), and 0.2 log n for a branch of which n choices are allowed.
     """
 
@@ -84,14 +84,14 @@ class Sac(OffPolicy):
         obs, next_obs = batch.inputs(self.actor, "actor")
         target = self.target(batch, next_obs, alpha)
         value = self.value(batch)
-        value_loss = batch.mean((target - value).square()).sum()  # eq. 5, of both critics
+        value_loss = batch.mean((target.unsqueeze(1) - value).square()).sum()  # eq. 5, of both critics and all heads
         value_norm = descend(self.critic_optimizer, value_loss)
 
         decision = self.decide(obs)
         with torch.no_grad():
             seen, _ = batch.inputs(self.critic, "critic")
         q = self.critic(seen, decision.act[:, : self.shape.continuous])
-        policy_loss = -batch.mean(self.soft_value(q, decision, alpha))  # eq. 9; Christodoulou, eq. 12
+        policy_loss = -batch.mean(self.soft_value(q, decision, alpha).sum(dim=0))  # eq. 9; Christodoulou, eq. 12
         policy_norm = descend(self.actor_optimizer, policy_loss)
 
         entropy = self.entropies(decision).detach()
@@ -101,7 +101,7 @@ class Sac(OffPolicy):
         return {
             "losses/value_loss": value_loss,
             "losses/policy_loss": policy_loss,
-            "value/q_mean": batch.mean(value).mean(),
+            **self.value_metrics(batch.mean(value)),
             "value/grad_norm": value_norm,
             "policy/grad_norm": policy_norm,
             **self._by_part("policy/entropy", batch.mean(entropy.T)),
@@ -111,43 +111,46 @@ class Sac(OffPolicy):
 
     @torch.no_grad()
     def target(self, batch: Batch | SequenceBatch, next_obs: Tensor, alpha: Tensor) -> Tensor:
-        """Return r + gamma V'(s'), r alone where the task ended; eq. 3, (B,).
+        """Return r_k + gamma_k V'_k(s'), r alone where the task ended, but for heads that know no end; eq. 3, (K, B).
 
         Args:
             batch: the transitions.
             next_obs: what the policy reads of their ends, (B, ...).
-            alpha: (K,).
+            alpha: (E,).
         """
         decision = self.decide(next_obs)
         _, seen = batch.inputs(self.target_critic, "critic")
         q = self.target_critic(seen, decision.act[:, : self.shape.continuous])
-        target: Tensor = batch.rew + self.gamma * (1.0 - batch.terminated) * self.soft_value(q, decision, alpha)
+        target: Tensor = batch.rew + self.discounts(batch) * self.soft_value(q, decision, alpha)
         return target
 
     def value(self, batch: Batch | SequenceBatch) -> Tensor:
-        """Return Q_i of what was done, (I, B)."""
+        """Return Q_ki of what was done, (K, I, B)."""
         shape, (obs, _) = self.shape, batch.inputs(self.critic, "critic")
         q: Tensor = self.critic(obs, batch.act[:, : shape.continuous])
         return self._expected(q, [shape.one_hot(batch.act)[:, shape.continuous :]])
 
     def soft_value(self, q: Tensor, decision: Decision, alpha: Tensor) -> Tensor:
-        """Return V(s) of the least Q_i, with the numbers' entropy and expectation from one sample, (B,).
+        """Return V_k(s) of the least Q_ki, with the numbers' entropy and expectation from one sample, (K, B).
+
+        The entropies are part of the first head, the task's own.
 
         Args:
-            q: Q_i(s, a) of the numbers decided on, (I, B), of choices (I, B, M).
+            q: Q_ki(s, a) of the numbers decided on, (K, I, B), of choices (K, I, B, M).
             decision: of the policy.
-            alpha: (K,).
+            alpha: (E,).
         """
-        expected = self._expected(q.amin(dim=0), [part.exp() for part in decision.log_probs])
-        return expected + (self.shares * alpha * self.entropies(decision)).sum(dim=-1)
+        expected = self._expected(least(q), [part.exp() for part in decision.log_probs])
+        entropy = (self.shares * alpha * self.entropies(decision)).sum(dim=-1)
+        return torch.cat((expected[:1] + entropy, expected[1:]))
 
     def entropies(self, decision: Decision) -> Tensor:
-        """Return the policy's entropies in nats, that of the numbers from one sample, (B, K)."""
+        """Return the policy's entropies in nats, that of the numbers from one sample, (B, E)."""
         numbers = [-decision.logp] if self.shape.continuous else []
         return torch.stack([*numbers, *entropies(decision.log_probs)], dim=-1)
 
     def target_entropies(self, obs: Tensor) -> Tensor:
-        """Return what the entropies are to be, (B, K)."""
+        """Return what the entropies are to be, (B, E)."""
         shape = self.shape
         numbers = [obs.new_full((len(obs),), -float(shape.continuous))] if shape.continuous else []
         branches = [TARGET_SHARE * most for most in most_entropies(obs, shape)] if shape.branches else []
@@ -169,7 +172,7 @@ class Sac(OffPolicy):
         return (q * torch.cat(list(odds), dim=-1)).sum(dim=-1) / len(branches) if branches else q
 
     def _by_part(self, name: str, values: Tensor) -> dict[str, Tensor]:
-        """Return values of the K entropies by name; where they are several, which one is in it."""
+        """Return values of the E entropies by name; where they are several, which one is in it."""
         shape = self.shape
         labels = ["numbers"] * bool(shape.continuous) + [f"branch_{index}" for index in range(len(shape.branches))]
         if len(labels) == 1:

@@ -8,6 +8,9 @@ Artificial Neural Networks for Autonomous Navigation), its mean by least squares
 All choices count as allowed, as in ML-Agents: what was chosen was. The learning rate is strength times the trainer's
 and falls linearly to 0 within `steps`. The standard deviation is left to the trainer. ML-Agents compares samples,
 before they are scaled to the robot's range: it copies a third of the action.
+
+A trainer with a replay buffer updates so often that whole passes would leave it no time for anything else: it takes
+one minibatch for each of its gradient steps, where samples_per_update and num_epoch do not say otherwise.
 """
 
 from collections.abc import Mapping
@@ -16,10 +19,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainers.actors import ACTION_LIMIT, StochasticActor
+from trainers.actors import Actor
 from trainers.choices import log_prob_of
 from trainers.descent import mean_metrics, minibatches, set_rate
-from trainers.hyperparameters import PpoHyperparameters
+from trainers.hyperparameters import OffPolicyHyperparameters, PpoHyperparameters
 from trainers.imitation.demonstrations import Shown
 from trainers.settings import CloningSettings
 
@@ -35,12 +38,20 @@ class Cloning:
     """
 
     def __init__(
-        self, actor: StochasticActor, settings: CloningSettings | None, hyper: PpoHyperparameters, seed: int
+        self,
+        actor: Actor,
+        settings: CloningSettings | None,
+        hyper: PpoHyperparameters | OffPolicyHyperparameters,
+        seed: int,
     ) -> None:
         self.actor, self.settings = actor, settings or CloningSettings(demo_path="", strength=0.0)
         self.learning_rate = self.settings.strength * hyper.learning_rate
         self.batch_size = self.settings.batch_size or hyper.batch_size
-        self.num_epoch = self.settings.num_epoch or hyper.num_epoch
+        passes, samples = (
+            (1, self.batch_size) if isinstance(hyper, OffPolicyHyperparameters) else (hyper.num_epoch, None)
+        )
+        self.num_epoch = self.settings.num_epoch or passes
+        self.samples = self.settings.samples_per_update or samples
         self.optimizer = torch.optim.Adam(actor.parameters(), lr=self.learning_rate, fused=True)
         self.generator = torch.Generator().manual_seed(seed)
 
@@ -49,18 +60,19 @@ class Cloning:
         if self.settings.demo_path in shown:
             self.shown = Shown(*(part.to(device) for part in shown[self.settings.demo_path]))
 
-    def update(self, step: int) -> dict[str, float]:
+    def update(self, step: int, times: int = 1) -> dict[str, float]:
         """Run num_epoch passes of minibatch descent; returns the mean loss, and the learning rate.
 
         Args:
             step: of the training.
+            times: that many times as many passes.
         """
         lr = self.learning_rate * self._left(step)
         if lr == 0.0:
             return {}
         set_rate(self.optimizer, lr)
-        each = self.settings.samples_per_update or None
-        batches = minibatches(self.shown.obs, self.batch_size, self.num_epoch, self.generator, each)
+        passes = times * self.num_epoch
+        batches = minibatches(self.shown.obs, self.batch_size, passes, self.generator, self.samples)
         means = mean_metrics({"losses/cloning": self._descend(batch)} for batch in batches)
         return means | {"policy/cloning_learning_rate": lr}
 
@@ -68,10 +80,10 @@ class Cloning:
         """Return the sum of what the numbers and the choices come to, each a mean over its components, ()."""
         shape = self.actor.shape
         allowed = shown.obs.new_ones(len(shown.obs), shape.choices)
-        mean, log_probs = self.actor.parts(torch.cat((shown.obs, allowed), dim=-1))
+        numbers, log_probs = self.actor.imitation(torch.cat((shown.obs, allowed), dim=-1))
         loss = shown.obs.new_zeros(())
         if shape.continuous:
-            loss = loss + (mean / ACTION_LIMIT - shown.act[:, : shape.continuous]).square().mean()
+            loss = loss + (numbers - shown.act[:, : shape.continuous]).square().mean()
         if log_probs:
             loss = loss - log_prob_of(log_probs, shown.act[:, shape.continuous :]).mean() / len(log_probs)
         return loss

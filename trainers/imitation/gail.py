@@ -22,7 +22,8 @@ from torch.nn.functional import softplus
 from trainers.imitation.demonstrations import Shown
 from trainers.layers import orthogonal
 from trainers.networks import Encoder
-from trainers.normalizer import Normalizer
+from trainers.normalizer import RowNormalizer
+from trainers.observation import Observed, as_observation
 from trainers.settings import GailSettings
 
 if TYPE_CHECKING:
@@ -38,21 +39,24 @@ class Gail(nn.Module):
     """How much a transition looks like what was shown.
 
     Args:
-        obs_size: D.
+        observed: D, or the sensors that are seen.
         action_size: of an action as it is read, A.
-        settings: shape of the discriminator, and what it reads. Observations go in standardised, whatever `normalize`
+        settings: shape of the discriminator, and what it reads. Vectors go in standardised, whatever `normalize`
             says, by the statistics of what was shown and of the policy.
         seed: of everything random in it but the weights.
     """
 
     beta: Tensor
 
-    def __init__(self, obs_size: int, action_size: int, settings: GailSettings, seed: int) -> None:
+    def __init__(self, observed: Observed, action_size: int, settings: GailSettings, seed: int) -> None:
         super().__init__()
         self.settings = settings
-        self.normalizer = Normalizer(obs_size)
+        self.normalizer = RowNormalizer(observed)
         plain = settings.network_settings.model_copy(update={"normalize": False})
-        self.encoder = Encoder(obs_size + (action_size if settings.use_actions else 0), plain)
+        observation = as_observation(observed)
+        self.encoder = Encoder(
+            observation.with_vector("action", action_size) if settings.use_actions else observation, plain
+        )
         size = self.encoder.output_size
         if settings.use_vail:
             self.code_mean = orthogonal(size, CODE_SIZE, 0.1)

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from trainers.actors import ActionShape
 from trainers.intrinsic.transitions import Transitions
 from trainers.networks import ACTIVATIONS, Encoder
-from trainers.normalizer import Normalizer
+from trainers.normalizer import RowNormalizer
+from trainers.observation import Observed
 from trainers.settings import NetworkSettings
 
 BETA = 0.2  # weight of the forward model's loss against the inverse model's
@@ -29,18 +30,18 @@ class Curiosity(nn.Module):
     """Surprise about what an action led to.
 
     Args:
-        obs_size: D.
+        observed: D, or the sensors that are seen.
         shape: of the actions; choices go in one-hot.
         settings: shape of phi, whose last layer makes the features; both models have one hidden layer of the same
-            size. Observations go in standardised, whatever `normalize` says, as in Burda et al. 2018, arXiv
-            1808.04355, section 2.2.
+            size. Vectors go in standardised, whatever `normalize` says, as in Burda et al. 2018, arXiv 1808.04355,
+            section 2.2.
     """
 
-    def __init__(self, obs_size: int, shape: ActionShape, settings: NetworkSettings) -> None:
+    def __init__(self, observed: Observed, shape: ActionShape, settings: NetworkSettings) -> None:
         super().__init__()
         self.shape = shape
-        self.normalizer = Normalizer(obs_size)
-        self.phi = Encoder(obs_size, settings.model_copy(update={"normalize": False}))
+        self.normalizer = RowNormalizer(observed)
+        self.phi = Encoder(observed, settings.model_copy(update={"normalize": False}))
         size, activation = settings.hidden_units, ACTIVATIONS[settings.activation]
         self.inverse = nn.Sequential(nn.Linear(2 * size, size), activation(), nn.Linear(size, shape.encoded_size))
         self.forward_model = nn.Sequential(

@@ -1,4 +1,4 @@
-"""Rewards that a learner computes for itself when a rollout is complete, and learns from the same rollout."""
+"""Rewards that a learner computes for itself, for what is new to it or looks like what it was shown."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,7 +15,7 @@ from trainers.intrinsic.curiosity import Curiosity
 from trainers.intrinsic.rnd import Rnd
 from trainers.intrinsic.scale import ReturnScale, Unscaled
 from trainers.intrinsic.transitions import Transitions
-from trainers.rollout import Rollout
+from trainers.observation import Observed, as_observation
 from trainers.settings import BehaviorSettings, GailSettings, IntrinsicSettings
 
 MODELS: dict[str, type[Rnd] | type[Curiosity]] = {"curiosity": Curiosity, "rnd": Rnd}
@@ -26,7 +26,7 @@ class IntrinsicReward:
 
     Args:
         name: a key of `MODELS` or `gail`, as in ML-Agents' `reward_signals`.
-        obs_size: D.
+        observed: D, or the sensors that are seen.
         shape: of the actions.
         rows: N.
         settings: of the reward signal.
@@ -37,7 +37,7 @@ class IntrinsicReward:
     def __init__(
         self,
         name: str,
-        obs_size: int,
+        observed: Observed,
         shape: ActionShape,
         rows: int,
         settings: IntrinsicSettings,
@@ -48,10 +48,10 @@ class IntrinsicReward:
         self.model: Rnd | Curiosity | Gail
         self.scale: ReturnScale | Unscaled = ReturnScale(rows, settings.gamma).to(device)
         if isinstance(settings, GailSettings):
-            self.model = Gail(obs_size, shape.encoded_size, settings, seed).to(device)
+            self.model = Gail(observed, shape.encoded_size, settings, seed).to(device)
             self.scale = Unscaled()
         else:
-            self.model = MODELS[name](obs_size, shape, settings.network_settings).to(device)
+            self.model = MODELS[name](observed, shape, settings.network_settings).to(device)
         learned = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         self.optimizer = torch.optim.Adam(learned, lr=settings.learning_rate, fused=True)
         self.generator = torch.Generator().manual_seed(seed)
@@ -67,6 +67,12 @@ class IntrinsicReward:
         self.model.normalizer.update(rollout.next_obs[valid])
         scaled: Tensor = self.scale(self.model.reward(rollout), valid)
         return scaled
+
+    @torch.no_grad()
+    def reward_again(self, samples: Transitions) -> Tensor:
+        """Return what B transitions pay by the model and the scale of now, (B,), which stay what they are."""
+        rew: Tensor = self.scale.scaled(self.model.reward(samples))
+        return rew
 
     def update(self, samples: Transitions, batch_size: int, num_epoch: int) -> dict[str, float]:
         """Run num_epoch passes of minibatch descent over B transitions; returns the mean of each loss."""
@@ -107,7 +113,7 @@ class IntrinsicRewards:
     Args:
         heads: of the critic; a reward without one, that of strength 0, is learned and logged, but not paid.
         settings: of the behavior.
-        obs_size: D.
+        observed: D, or the sensors that are seen.
         shape: of the actions.
         rows: N.
         seed: see `IntrinsicReward`.
@@ -118,7 +124,7 @@ class IntrinsicRewards:
         self,
         heads: Sequence[Head],
         settings: BehaviorSettings,
-        obs_size: int,
+        observed: Observed,
         shape: ActionShape,
         rows: int,
         seed: int,
@@ -126,11 +132,11 @@ class IntrinsicRewards:
     ) -> None:
         wanted = settings.reward_signals.intrinsic
         self.signals = {
-            name: IntrinsicReward(name, obs_size, shape, rows, signal, seed, device) for name, signal in wanted.items()
+            name: IntrinsicReward(name, observed, shape, rows, signal, seed, device) for name, signal in wanted.items()
         }
         self._columns = {head.name: column for column, head in enumerate(heads) if head.role == "intrinsic"}
         self._device = device
-        self._obs_size, self._shape = obs_size, shape
+        self._obs_size, self._shape = as_observation(observed).size, shape
 
     def show(self, shown: Mapping[str, Shown]) -> None:
         """Take over the demonstrations, demo_path -> what is there."""
@@ -138,38 +144,6 @@ class IntrinsicRewards:
             if isinstance(signal.settings, GailSettings) and isinstance(signal.model, Gail):
                 obs, act = shown[signal.settings.demo_path]
                 signal.model.show(Shown(obs, self._shape.one_hot(act)), self._device)
-
-    def pay(self, rollout: Rollout, batch_size: int, num_epoch: int) -> dict[str, float]:
-        """Put the rewards of a full rollout into their heads, times their strength; then learn from it.
-
-        Args:
-            rollout: full.
-            batch_size: of the minibatches to learn from.
-            num_epoch: passes over the rollout.
-
-        Returns:
-            Of every reward: `intrinsic/<name>`, its mean over the transitions without the strength, and its losses.
-        """
-        if not self.signals:
-            return {}
-        transitions, valid = self._transitions(rollout), rollout.valid.to(self._device)
-        samples = Transitions(*(part[valid] for part in transitions))
-        metrics = {}
-        for name, signal in self.signals.items():
-            rew = signal.reward(transitions, valid)
-            if name in self._columns:
-                rollout.rew[..., self._columns[name]] = (signal.settings.strength * rew).cpu()
-            metrics[f"intrinsic/{name}"] = float(rew[valid].mean())
-            metrics |= signal.update(samples, batch_size, num_epoch)
-        return metrics
-
-    def _transitions(self, rollout: Rollout) -> Transitions:
-        """Return a full rollout's transitions, (T, N, ...), each within its episode."""
-        next_obs = rollout.obs[1:].clone()
-        for t, rows, final_obs in rollout.final_obs:
-            next_obs[t, rows] = final_obs
-        obs, next_obs = (part[..., : self._obs_size].to(self._device) for part in (rollout.obs[:-1], next_obs))
-        return Transitions(obs, self._shape.encode(rollout.act).to(self._device), next_obs)
 
     def state_dict(self) -> dict[str, Any]:
         """States of the signals, by name."""
@@ -179,3 +153,7 @@ class IntrinsicRewards:
         """Continue exactly where `state_dict` was taken; a signal that was not there begins anew."""
         for name in self.signals.keys() & state.keys():
             self.signals[name].load_state_dict(state[name])
+
+    def _seen(self, obs: Tensor) -> Tensor:
+        """Return what is seen of rows, (..., D) of (..., D) or wider, where the models live."""
+        return obs[..., : self._obs_size].to(self._device)

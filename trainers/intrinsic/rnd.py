@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from trainers.actors import ActionShape
 from trainers.intrinsic.transitions import Transitions
 from trainers.networks import Encoder
-from trainers.normalizer import Normalizer
+from trainers.normalizer import RowNormalizer
+from trainers.observation import Observed
 from trainers.settings import NetworkSettings
 
 
@@ -19,19 +20,19 @@ class Rnd(nn.Module):
     """Novelty of the states that actions lead to.
 
     Args:
-        obs_size: D.
+        observed: D, or the sensors that are seen.
         shape: of the actions; not used: a state is new or not, however it was reached.
-        settings: shape of both networks, whose last layer makes the features. Observations go in standardised,
-            whatever `normalize` says: a random network cannot adapt to their scale.
+        settings: shape of both networks, whose last layer makes the features. Vectors go in standardised, whatever
+            `normalize` says: a random network cannot adapt to their scale.
     """
 
-    def __init__(self, obs_size: int, shape: ActionShape, settings: NetworkSettings) -> None:
+    def __init__(self, observed: Observed, shape: ActionShape, settings: NetworkSettings) -> None:
         super().__init__()
         del shape
         plain = settings.model_copy(update={"normalize": False})
-        self.normalizer = Normalizer(obs_size)
-        self.target = Encoder(obs_size, plain).requires_grad_(False)
-        self.predictor = Encoder(obs_size, plain)
+        self.normalizer = RowNormalizer(observed)
+        self.target = Encoder(observed, plain).requires_grad_(False)
+        self.predictor = Encoder(observed, plain)
 
     def reward(self, transitions: Transitions) -> Tensor:
         """Return |f_hat(x) - f(x)|^2, (...)."""

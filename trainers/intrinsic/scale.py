@@ -13,6 +13,10 @@ class Unscaled(nn.Module):
         """Return (T, N) of rew, (T, N), and where there was a transition, (T, N), bool."""
         return torch.where(valid, rew, 0.0)
 
+    def scaled(self, rew: Tensor) -> Tensor:
+        """Return them."""
+        return rew
+
 
 class ReturnScale(nn.Module):
     """Divide rewards by a running standard deviation of their discounted sums (Burda et al. 2018, section 2.4).
@@ -45,5 +49,8 @@ class ReturnScale(nn.Module):
             self.running = torch.where(valid[t], self.gamma * self.running + rew[t], self.running)
             sums[t] = self.running
         self.statistics.update(sums[valid][:, None])
-        scaled: Tensor = torch.where(valid, rew * self.statistics.inverse_std, 0.0)
-        return scaled
+        return torch.where(valid, self.scaled(rew), 0.0)
+
+    def scaled(self, rew: Tensor) -> Tensor:
+        """Return rewards, (...), in standard deviations; as they are while all sums were alike."""
+        return rew * torch.where(self.statistics.var > 0.0, self.statistics.inverse_std, 1.0)

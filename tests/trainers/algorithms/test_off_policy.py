@@ -225,7 +225,7 @@ class ActionTimes(nn.Module):
 
     def forward(self, obs: Tensor, act: Tensor) -> Tensor:
         value: Tensor = self.weight * act[:, 0] + obs[:, 0]
-        return value
+        return value.unsqueeze(0)
 
 
 class Constant(nn.Module):
@@ -242,7 +242,7 @@ class Constant(nn.Module):
 BATCH = Batch(
     obs=torch.tensor([[1.0], [2.0]]),
     act=torch.tensor([[0.5], [-0.5]]),
-    rew=torch.tensor([10.0, 20.0]),
+    rew=torch.tensor([[10.0, 20.0]]),
     next_obs=torch.tensor([[3.0], [4.0]]),
     terminated=torch.tensor([0.0, 1.0]),
 )
@@ -262,7 +262,7 @@ def test_ddpgs_target_bootstraps_through_a_time_limit_and_not_past_the_tasks_end
     assert isinstance(ddpg, Ddpg)
     with_networks(ddpg, ActionTimes(1.0), ActionTimes(2.0), Constant(0.25))
     # 10 + 0.5 (2 * 0.25 + 3); the second one's task ended
-    assert ddpg.target(BATCH, ddpg.target_actor.action(BATCH.next_obs)).tolist() == [11.75, 20.0]
+    assert ddpg.target(BATCH, ddpg.target_actor.action(BATCH.next_obs)).tolist() == [[11.75, 20.0]]
 
 
 def test_a_ddpg_step_is_worked_arithmetic() -> None:
@@ -287,7 +287,7 @@ def test_td3_takes_the_smaller_of_two_targets() -> None:
     assert isinstance(td3, Td3)
     with_networks(td3, ActionTimes(1.0, 1.0), ActionTimes(2.0, -4.0), Constant(0.25))
     next_act = torch.tensor([[0.5], [0.5]])
-    assert td3.target(BATCH, next_act).tolist() == [10 + 0.5 * (-4 * 0.5 + 3), 20.0]
+    assert td3.target(BATCH, next_act).tolist() == [[10 + 0.5 * (-4 * 0.5 + 3), 20.0]]
 
 
 @pytest.mark.parametrize(("noise", "act"), [(0.1, 0.27), (10.0, 0.75), (-10.0, -0.25), (-0.1, 0.23)])
@@ -327,7 +327,7 @@ def test_sacs_target_is_soft_and_takes_the_smaller_critic() -> None:
     with_networks(sac, ActionTimes(1.0, 1.0), ActionTimes(2.0, -4.0), None)
     decides(sac, torch.tensor([[0.5], [0.5]]), torch.tensor([-3.0, 5.0]))
     target = sac.target(BATCH, BATCH.next_obs, torch.tensor([0.1]))
-    assert target.tolist() == pytest.approx([10 + 0.5 * (1.0 + 0.1 * 3.0), 20.0])
+    assert target[0].tolist() == pytest.approx([10 + 0.5 * (1.0 + 0.1 * 3.0), 20.0])
 
 
 @pytest.mark.parametrize(("logp", "rises"), [(-5.0, False), (5.0, True)])

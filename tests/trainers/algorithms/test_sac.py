@@ -58,7 +58,7 @@ def log_odds(*branches: list[float]) -> list[Tensor]:
 def test_a_soft_value_of_branches_is_worked_arithmetic() -> None:
     """The smaller Q of each choice; per branch expectation plus entropy; their mean."""
     sac = make(BRANCHES)
-    q = torch.tensor([[[1.0, 8.0, 3.0, 6.0, 9.0]], [[4.0, 2.0, 9.0, 9.0, 0.0]]])
+    q = torch.tensor([[[[1.0, 8.0, 3.0, 6.0, 9.0]], [[4.0, 2.0, 9.0, 9.0, 0.0]]]])
     decision = Decision(torch.zeros(1, 2), torch.zeros(1), log_odds([0.25, 0.75], [0.5, 0.25, 0.25]))
     entropy = (-0.25 * math.log(0.25) - 0.75 * math.log(0.75), 1.5 * math.log(2.0))
     expected = ((0.25 * 1 + 0.75 * 2) + 0.1 * entropy[0] + (0.5 * 3 + 0.25 * 6 + 0.0) + 0.2 * entropy[1]) / 2
@@ -66,7 +66,7 @@ def test_a_soft_value_of_branches_is_worked_arithmetic() -> None:
 
 
 def test_a_soft_value_of_both_kinds_is_their_sum() -> None:
-    q = torch.tensor([[[1.0, 2.0, 3.0]], [[9.0, 9.0, 9.0]]])
+    q = torch.tensor([[[[1.0, 2.0, 3.0]], [[9.0, 9.0, 9.0]]]])
     decision = Decision(torch.zeros(1, 2), torch.tensor([-0.7]), log_odds([0.5, 0.25, 0.25]))
     expected = 0.5 * 1 + 0.25 * 2 + 0.25 * 3 + 0.1 * 0.7 + 0.2 * 1.5 * math.log(2.0)
     assert make(HYBRID).soft_value(q, decision, torch.tensor([0.1, 0.2])).item() == pytest.approx(expected)
@@ -75,10 +75,10 @@ def test_a_soft_value_of_both_kinds_is_their_sum() -> None:
 def test_the_best_policy_of_choices_is_boltzmanns_and_its_value_a_soft_maximum() -> None:
     """pi_b ~ exp(Q_b / alpha_b) gives mean_b alpha_b logsumexp(Q_b / alpha_b), and no other policy more."""
     torch.manual_seed(0)
-    sac, alpha, q = make(BRANCHES), torch.tensor([0.3, 0.8]), torch.randn(1, 7, 5).expand(2, -1, -1)
-    parts = [part / of for part, of in zip(torch.split(q[0], [2, 3], dim=-1), alpha, strict=True)]
+    sac, alpha, q = make(BRANCHES), torch.tensor([0.3, 0.8]), torch.randn(1, 1, 7, 5).expand(-1, 2, -1, -1)
+    parts = [part / of for part, of in zip(torch.split(q[0, 0], [2, 3], dim=-1), alpha, strict=True)]
     best = Decision(torch.zeros(7, 2), torch.zeros(7), [part.log_softmax(dim=-1) for part in parts])
-    value = sac.soft_value(q, best, alpha)
+    (value,) = sac.soft_value(q, best, alpha)
     closed = torch.stack([of * part.logsumexp(dim=-1) for part, of in zip(parts, alpha, strict=True)]).mean(dim=0)
     torch.testing.assert_close(value, closed)
     for _ in range(20):
@@ -88,10 +88,10 @@ def test_the_best_policy_of_choices_is_boltzmanns_and_its_value_a_soft_maximum()
 
 def test_the_value_of_what_was_done_is_the_mean_over_the_branches() -> None:
     sac: Any = make(BRANCHES)
-    q = torch.tensor([[[1.0, 2.0, 3.0, 4.0, 5.0]], [[10.0, 20.0, 30.0, 40.0, 50.0]]])
+    q = torch.tensor([[[[1.0, 2.0, 3.0, 4.0, 5.0]], [[10.0, 20.0, 30.0, 40.0, 50.0]]]])
     sac.critic = lambda *_: q
-    batch = Batch(torch.ones(1, 6), torch.tensor([[1.0, 2.0]]), torch.zeros(1), torch.ones(1, 6), torch.zeros(1))
-    assert sac.value(batch).tolist() == [[(2 + 5) / 2], [(20 + 50) / 2]]
+    batch = Batch(torch.ones(1, 6), torch.tensor([[1.0, 2.0]]), torch.zeros(1, 1), torch.ones(1, 6), torch.zeros(1))
+    assert sac.value(batch).tolist() == [[[(2 + 5) / 2], [(20 + 50) / 2]]]
 
 
 def test_forbidden_choices_count_neither_in_values_nor_in_what_entropies_are_to_be() -> None:
@@ -100,7 +100,8 @@ def test_forbidden_choices_count_neither_in_values_nor_in_what_entropies_are_to_
     obs = torch.cat((torch.ones(2, 1), masks), dim=1)
     decision = sac.decide(obs)
     values = [
-        sac.soft_value(torch.where(masks > 0, 1.0, of).expand(2, -1, -1), decision, torch.ones(2)) for of in (0.0, 1e6)
+        sac.soft_value(torch.where(masks > 0, 1.0, of).expand(1, 2, -1, -1), decision, torch.ones(2))
+        for of in (0.0, 1e6)
     ]
     assert torch.equal(*values)
     wanted = sac.target_entropies(obs)
@@ -121,7 +122,7 @@ def test_every_branch_has_a_temperature_that_follows_its_own_entropy() -> None:
     none = sum(parameter.sum() for parameter in sac.actor.parameters()) * 0.0
     parts = [part + none for part in log_odds([0.5, 0.5], [1.0 - 2e-6, 1e-6, 1e-6])]
     sac.decide = lambda _: Decision(torch.zeros(1, 2), torch.zeros(1), parts)
-    batch = Batch(torch.ones(1, 6), torch.zeros(1, 2), torch.zeros(1), torch.ones(1, 6), torch.zeros(1))
+    batch = Batch(torch.ones(1, 6), torch.zeros(1, 2), torch.zeros(1, 1), torch.ones(1, 6), torch.zeros(1))
     metrics = sac.gradient_step(batch)
     moved = sac.temperature.log_alpha.detach() - math.log(0.2)
     expected = -0.1 * 0.2 * torch.tensor([math.log(2) * 0.8, -0.2 * math.log(3)])
@@ -135,7 +136,7 @@ def test_the_numbers_of_a_hybrid_policy_follow_the_gradient_of_every_choices_q()
     sac = make(HYBRID)
     decision = sac.decide(torch.ones(4, 4))
     q = sac.critic(torch.ones(4, 4), decision.act[:, :1])
-    assert q.shape == (2, 4, 3)
+    assert q.shape == (1, 2, 4, 3)
     sac.soft_value(q, decision, torch.zeros(2)).sum().backward()  # type: ignore[no-untyped-call]
     for head in ("mean", "logits"):
         assert getattr(sac.actor, head).weight.grad.abs().sum() > 0, head
@@ -157,7 +158,7 @@ def test_soft_values_of_an_enumerable_task_are_those_of_soft_iteration() -> None
     sac.observe(Step(REWARD[state, chosen].numpy().astype(np.float32), no, no, seen[after], None, yes))
     sac.update(0.0)
     with torch.no_grad():
-        found = sac.critic(torch.from_numpy(seen), torch.zeros(STATES, 0)).mean(dim=0)
+        found = sac.critic(torch.from_numpy(seen), torch.zeros(STATES, 0))[0].mean(dim=0)
         policy = sac.actor.scores(torch.from_numpy(seen))[0].exp()
     torch.testing.assert_close(found.double(), exact, atol=0.15, rtol=0.0)
     torch.testing.assert_close(policy.double(), (exact / ALPHA).softmax(dim=-1), atol=0.1, rtol=0.0)

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from tests.helpers import difference
 from trainers.actors import ActionShape, GaussianActor
-from trainers.choices import make_stochastic_actor
-from trainers.hyperparameters import PpoHyperparameters
+from trainers.choices import make_soft_actor, make_stochastic_actor
+from trainers.hyperparameters import PpoHyperparameters, SacHyperparameters
 from trainers.imitation.cloning import Cloning
 from trainers.imitation.demonstrations import Shown
 from trainers.settings import CloningSettings, NetworkSettings
@@ -132,3 +132,20 @@ def test_the_loss_of_choices_is_the_mean_of_minus_log_pi_over_branches() -> None
     cloning = Cloning(actor, CloningSettings(demo_path="a.demo"), HYPER, seed=0)
     loss = cloning.loss(Shown(torch.zeros(5, 3), torch.zeros(5, 2)))
     assert float(loss) == pytest.approx((math.log(2) + math.log(4)) / 2)
+
+
+@pytest.mark.parametrize("shape", [ActionShape(1), ActionShape(0, (3,)), ActionShape(1, (3,))], ids=str)
+def test_a_soft_policy_is_drawn_to_numbers_and_choices_a_minibatch_at_a_time(shape: ActionShape) -> None:
+    torch.manual_seed(0)
+    actor = make_soft_actor(2, shape, NetworkSettings(hidden_units=32, num_layers=1))
+    hyper = SacHyperparameters(learning_rate=1e-2, batch_size=64)
+    cloning = Cloning(actor, CloningSettings(demo_path="a.demo"), hyper, seed=0)
+    seen, numbers = controller(0)
+    choices = (seen[:, :1] > 0.0).float() * 2.0
+    act = torch.cat((numbers[:, : shape.continuous], choices[:, : len(shape.branches)]), dim=-1)
+    cloning.show({"a.demo": Shown(seen, act)}, torch.device("cpu"))
+    cloning.update(0, times=300)
+    with torch.no_grad():
+        done = actor.action(torch.cat((seen, torch.ones(len(seen), shape.choices)), dim=-1))
+    assert (done - act)[:, : shape.continuous].abs().sum(dim=1).mean() < 0.1
+    assert (done - act)[:, shape.continuous :].bool().float().sum(dim=1).mean() < 0.05

@@ -13,7 +13,7 @@ from trainers.actors import ActionShape
 from trainers.heads import heads_of
 from trainers.imitation.demonstrations import Shown
 from trainers.imitation.gail import BETA_STEP, CODE_NATS, Gail
-from trainers.intrinsic import IntrinsicReward, IntrinsicRewards, Transitions
+from trainers.intrinsic import IntrinsicReward, RolloutRewards, Transitions
 from trainers.rollout import Rollout
 from trainers.settings import BehaviorSettings
 
@@ -154,7 +154,7 @@ def test_choices_are_told_apart_by_their_one_hot_actions() -> None:
     )
     shape = ActionShape(0, (3,))
     torch.manual_seed(0)
-    rewards = IntrinsicRewards(heads_of(behavior), behavior, 2, shape, 4, 0, CPU)
+    rewards = RolloutRewards(heads_of(behavior), behavior, 2, shape, 4, 0, CPU)
     seen = torch.randn(256, 2, generator=torch.Generator().manual_seed(1))
     rewards.show({"a.demo": Shown(seen, torch.full((256, 1), 2.0))})
     rollout = Rollout(32, 4, 2 + 3, 1, len(heads_of(behavior)))

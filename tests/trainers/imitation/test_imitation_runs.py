@@ -130,6 +130,36 @@ def test_an_imitating_training_resumes_to_the_bit_and_is_evaluated_without_its_d
     assert_refused(cli("train", "--resume", "--run-id", "whole", "--set", f"{STEPS}=2048"), r"demo_path: .*mine\.demo")
 
 
+def test_sac_imitates_and_is_curious_and_resumes_to_the_bit(tmp_path: Path, demo: Path) -> None:
+    path = str(demo)
+    changes = {
+        f"{BEHAVIOR}.trainer_type": "sac",
+        f"{BEHAVIOR}.hyperparameters": {
+            **{"batch_size": 16, "buffer_size": 300, "buffer_init_steps": 64, "steps_per_update": 8},
+            "reward_signal_steps_per_update": 12,
+        },
+        CLONING: {"demo_path": path, "steps": 900},
+        SIGNALS: {
+            "extrinsic": {"strength": 2.0},
+            "curiosity": {"strength": 0.02, **SMALL},
+            "gail": {"demo_path": path, "strength": 0.01, "use_actions": True, "use_vail": True, **SMALL},
+        },
+        STEPS: 384,
+    }
+    whole = train_tiny(tmp_path, "whole", changes)
+    run = train_tiny(tmp_path, "halves", {**changes, STEPS: 200})
+    more = ("--run-id", "halves", "--results-dir", run.parent, "--set", f"{STEPS}=384")
+    outcome = cli("train", "--resume", *more)
+    assert "bit-exactly" in outcome.out, outcome
+    one, other = checkpoint_of(whole), checkpoint_of(run)
+    for part in ("algorithm", "replay", "env", "episodes", "reward"):
+        assert difference(one[part], other[part]) == "", part
+    line = lines_of(whole / NAME)[0]
+    assert {"losses/gail", "losses/curiosity_forward", "losses/cloning", "value/q_mean/intrinsic/gail"} <= line.keys()
+    other_heads = ("--set", f"{SIGNALS}.curiosity.strength=0.0")
+    assert_refused(cli("train", "--resume", *more, *other_heads), "heads extrinsic, intrinsic/gail, but the checkpoint")
+
+
 def test_choices_are_recorded_and_imitated_and_resume_to_the_bit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -161,7 +161,7 @@ def test_other_signals_than_the_checkpoints_are_refused(
 def test_a_trainer_without_value_heads_refuses_intrinsic_rewards(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ALGORITHMS["ppo"], "has_heads", False)
+    monkeypatch.setattr(ALGORITHMS["ppo"], "head_roles", ("total",))
     monkeypatch.chdir(tmp_path)
     config = write_config(tmp_path, {f"{SIGNALS}.rnd": {"strength": 0.5}})
     assert_refused(cli("train", config), r"tiny\.yaml:\d+: behaviors\.RobotArm\.reward_signals\.rnd", "no value head")
