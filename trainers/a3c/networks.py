@@ -22,9 +22,6 @@ class SharedRMSprop(Optimizer):
 
     g <- alpha g + (1 - alpha) dtheta^2, theta <- theta - eta dtheta / sqrt(g + eps).
 
-    g begins with the square of the first gradient. From 0, the first steps would be 1 / sqrt(1 - alpha) times as long,
-    and all workers take theirs from the same parameters: policies ended at their limits before they had learned.
-
     Args:
         parameters: theta, in shared memory.
         rate: eta.
@@ -44,8 +41,7 @@ class SharedRMSprop(Optimizer):
         for group in self.param_groups:
             for parameter in group["params"]:
                 grad, square = parameter.grad, self.state[parameter]["square"]
-                now = grad.square()
-                square.copy_(torch.where(square == 0.0, now, torch.lerp(now, square, group["alpha"])))
+                square.mul_(group["alpha"]).addcmul_(grad, grad, value=1.0 - group["alpha"])
                 parameter.addcdiv_(grad, (square + group["eps"]).sqrt(), value=-group["lr"])
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:

@@ -103,7 +103,7 @@ def test_one_worker_of_a3c_takes_the_papers_step_of_the_global_networks() -> Non
     learner.update(0.0)
     for old, new in zip(before, learner.parameters, strict=True):
         assert new.grad is not None
-        torch.testing.assert_close(new.detach(), old - 0.01 * new.grad / (new.grad**2 + 0.1).sqrt())
+        torch.testing.assert_close(new.detach(), old - 0.01 * new.grad / (0.1 * new.grad**2 + 0.1).sqrt())
     assert learner.shared.step == 3
     for own, shared in zip(learner.actor.parameters(), learner.shared.actor.parameters(), strict=True):
         assert torch.equal(own, shared)
