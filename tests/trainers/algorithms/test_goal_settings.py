@@ -18,9 +18,9 @@ def test_targets_stay_within_what_the_reward_can_come_to(kind: str) -> None:
     algorithm: Any = make(kind, reward_range=[-1.0, 6.0])
     with_networks(algorithm, ActionTimes(1.0), ActionTimes(2.0), Constant(0.25))
     act = torch.full((2, 1), 0.25)
-    assert algorithm.target(BATCH, act).tolist() == [11.75, 12.0]
+    assert algorithm.target(BATCH, act).tolist() == [[11.75, 12.0]]
     low = BATCH._replace(rew=torch.tensor([-10.0, -1.5]))
-    assert algorithm.target(low, act).tolist() == [-2.0, -1.5]
+    assert algorithm.target(low, act).tolist() == [[-2.0, -1.5]]
 
 
 def test_an_action_penalty_is_worked_arithmetic() -> None:

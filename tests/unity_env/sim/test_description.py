@@ -197,10 +197,12 @@ def test_the_command_line_says_so_without_a_traceback(monkeypatch: pytest.Monkey
 def test_goals_out_of_reach_are_refused(
     monkeypatch: pytest.MonkeyPatch, parameter: str, value: Any, message: str
 ) -> None:
-    parameters = load_description("arm").tasks["arm_reach"].parameters
-    monkeypatch.setitem(parameters, parameter, value)
-    if value is None:
-        monkeypatch.delitem(parameters, parameter)
+    arm = load_description("arm")
+    task = arm.tasks["arm_reach"]
+    numbers = {name: number for name, number in {**task.parameters, parameter: value}.items() if number is not None}
+    changed = task.model_copy(update={"parameters": numbers})
+    other = arm.model_copy(update={"tasks": {**arm.tasks, "arm_reach": changed}})
+    monkeypatch.setattr("unity_env.sim.tasks.arm_reach.load_description", lambda _: other)
     with pytest.raises(DescriptionError, match=message):
         ArmReach("arm_reach", 1, 1)
 
