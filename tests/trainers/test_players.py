@@ -197,7 +197,7 @@ def test_a_player_that_dies_beyond_its_limit_fails_the_run_with_its_log_and_keep
 def test_ctrl_c_writes_a_checkpoint_and_takes_the_players_along(build: Path, tmp_path: Path) -> None:
     process = start_training(tmp_path, over_players(build, {STEPS: 10_000_000}))
     metrics = tmp_path / "results" / "x" / NAME / "metrics.jsonl"
-    began = wait_until(lambda: metrics.exists() and metrics.stat().st_size, 30)
+    began = wait_until(lambda: metrics.exists() and metrics.stat().st_size, 120)
     players = processes_with(tmp_path / "results" / "x" / "run_logs")
     process.send_signal(signal.SIGINT)
     run = finished(process, tmp_path, 15)
