@@ -200,7 +200,7 @@ def test_ctrl_c_writes_a_checkpoint_and_takes_the_players_along(build: Path, tmp
     began = wait_until(lambda: metrics.exists() and metrics.stat().st_size, 120)
     players = processes_with(tmp_path / "results" / "x" / "run_logs")
     process.send_signal(signal.SIGINT)
-    run = finished(process, tmp_path, 15)
+    run = finished(process, tmp_path, 40)
     assert began
     assert len(players) == 3
     assert run.outcome.code == 130, run.outcome
@@ -213,13 +213,13 @@ def test_ctrl_c_writes_a_checkpoint_and_takes_the_players_along(build: Path, tmp
 
 def test_ctrl_c_while_a_player_is_waited_for_ends_the_run_soon(build: Path, tmp_path: Path) -> None:
     silent = tmp_path / "silent.x86_64"
-    silent.write_text("#!/bin/sh\nexec sleep 15\n", encoding="utf-8")
+    silent.write_text("#!/bin/sh\nexec sleep 100\n", encoding="utf-8")
     silent.chmod(0o755)
     process = start_training(tmp_path, over_players(build, {"env_settings.env_path": str(silent)}))
     log = tmp_path / "results" / "x" / "run_logs" / "Player-1.out"
-    began = wait_until(log.exists, 30)
+    began = wait_until(log.exists, 60)
     process.send_signal(signal.SIGINT)
-    run = finished(process, tmp_path, 7)
+    run = finished(process, tmp_path, 30)
     assert began
     assert run.outcome.code == 130, run.outcome
     assert not run.left
