@@ -1,8 +1,10 @@
 """What holds for all tests."""
 
 import signal
+from collections.abc import Iterator
 
 import pytest
+import torch
 from hypothesis import settings
 
 import unity_env  # noqa: F401  # before a test module imports the messages of mlagents_envs
@@ -20,3 +22,12 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 def pair_task(monkeypatch: pytest.MonkeyPatch) -> None:
     """The task of `tests.pair` is a known one."""
     register_pair(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Let torch compute as in a run: small networks lose more by waiting for a second thread than it brings."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

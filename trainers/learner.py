@@ -1,5 +1,8 @@
 """A behavior's learner: the algorithm that its settings name, for what its agents see and do."""
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 
 from trainers.actors import ActionShape
@@ -23,7 +26,7 @@ def make_algorithm(rows: AgentRows, settings: RunSettings, name: str, document: 
     shape = ActionShape(spec.continuous_size, tuple(spec.discrete_branches))
     algorithm = ALGORITHMS[behavior.trainer_type]
     if shape.kind not in algorithm.kinds:
-        able = ", ".join(trainer for trainer, of in ALGORITHMS.items() if shape.kind in of.kinds)
+        able = _trainers(lambda of: shape.kind in of.kinds)
         raise document.error(
             ("behaviors", name, "trainer_type"),
             f"{behavior.trainer_type} is for {' and '.join(algorithm.kinds)} actions, this behavior's are {shape.kind} "
@@ -32,7 +35,7 @@ def make_algorithm(rows: AgentRows, settings: RunSettings, name: str, document: 
     _refuse_heads(behavior, name, document)
     _refuse_memory(behavior, name, document)
     if behavior.behavioral_cloning is not None and not algorithm.clones:
-        able = ", ".join(kind for kind, of in ALGORITHMS.items() if of.clones)
+        able = _trainers(lambda of: of.clones)
         raise document.error(
             ("behaviors", name, "behavioral_cloning"),
             f"{behavior.trainer_type} clones no demonstrations; trainers that do: {able}",
@@ -56,7 +59,7 @@ def _observation(rows: AgentRows, behavior: BehaviorSettings, name: str, documen
     at, with_signals = ("behaviors", name), behavior.critic_observations is not None
     observation = observation_of(rows, with_signals=with_signals)
     if with_signals and not ALGORITHMS[behavior.trainer_type].reads_signals:
-        able = ", ".join(kind for kind, algorithm in ALGORITHMS.items() if algorithm.reads_signals)
+        able = _trainers(lambda of: of.reads_signals)
         raise document.error(
             (*at, "critic_observations"), f"{behavior.trainer_type} has no critic for them; trainers that have: {able}"
         )
@@ -92,7 +95,7 @@ def _refuse_memory(behavior: BehaviorSettings, name: str, document: Document) ->
         return
     path = ("behaviors", name, "network_settings", "memory")
     if not ALGORITHMS[behavior.trainer_type].remembers:
-        able = ", ".join(kind for kind, algorithm in ALGORITHMS.items() if algorithm.remembers)
+        able = _trainers(lambda of: of.remembers)
         raise document.error(path, f"{behavior.trainer_type} trains no memory; trainers that do: {able}")
     if behavior.behavioral_cloning is not None:
         raise document.error(path, "behavioral_cloning shows single moments, of which nothing can be remembered")
@@ -112,10 +115,19 @@ def _refuse_heads(behavior: BehaviorSettings, name: str, document: Document) -> 
     there = {head.role for head in heads_of(behavior)} | {"intrinsic"}
     for role, path, lack in wanted:
         if role in there and role not in ALGORITHMS[behavior.trainer_type].head_roles:
-            able = ", ".join(kind for kind, algorithm in ALGORITHMS.items() if role in algorithm.head_roles)
+            able = _trainers(partial(_has_heads, role))
             raise document.error(
                 ("behaviors", name, *path), f"{behavior.trainer_type} has {lack}; trainers that have: {able}"
             )
+
+
+def _has_heads(role: Role, algorithm: type[Algorithm]) -> bool:
+    return role in algorithm.head_roles
+
+
+def _trainers(able: Callable[[type[Algorithm]], bool]) -> str:
+    """Return the names of those that are able, for a message."""
+    return ", ".join(trainer for trainer, algorithm in ALGORITHMS.items() if able(algorithm))
 
 
 def _device(settings: RunSettings, document: Document) -> torch.device:

@@ -22,8 +22,9 @@ def with_allowed(obs: Array, masks: Sequence[Array] | None, branches: Sequence[i
         RunError: a mask leaves no choice, which ML-Agents' agents refuse to send.
     """
     for branch, mask in enumerate(masks or ()):
-        if mask.all(axis=1).any():
-            row = int(mask.all(axis=1).argmax())
+        nothing_left = mask.all(axis=1)
+        if nothing_left.any():
+            row = int(nothing_left.argmax())
             raise RunError(f"action mask of branch {branch}, row {row}: forbids all choices; an agent needs one")
     if masks is None:
         allowed = np.ones((len(obs), sum(branches)), dtype=np.float32)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tests.helpers import difference
 from trainers.actors import ActionShape
-from trainers.algorithms import ALGORITHMS, Step
+from trainers.algorithms import ALGORITHMS, Algorithm, Step
 from trainers.algorithms.actor_critic import ActorCritic
 from trainers.memory import Memory
 from trainers.networks import Critic
@@ -86,7 +86,7 @@ def live(algorithm: ActorCritic, world: Corridor, steps: int) -> list[np.ndarray
     return acts
 
 
-def turns_right(algorithm: ActorCritic, episodes: int = 400) -> float:
+def turns_right(algorithm: Algorithm, episodes: int = 400) -> float:
     """The share of right turns of the policy without exploration."""
     world, policy = Corridor(episodes, seed=1), algorithm.policy()
     world.at[:] = 0

@@ -1,7 +1,6 @@
 """Sequences in a replay: what belongs together, what each transition counts, and a task that only memory solves."""
 
 from collections import defaultdict
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.helpers import difference
 from tests.trainers.algorithms.test_sac import make
-from tests.trainers.test_recurrence import DELAY, Corridor
+from tests.trainers.test_recurrence import Corridor, turns_right
 from tests.trainers.test_replay import SIZES, add, histories, ids_of
 from trainers.actors import ActionShape
 from trainers.algorithms.sac import Sac
@@ -24,12 +23,7 @@ CPU = torch.device("cpu")
 MEMORY = {"memory_size": 16, "sequence_length": 4}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def sequences(replay: SequenceReplay, count: int = 200) -> list[list[int]]:
@@ -93,7 +87,7 @@ def test_a_restored_replay_goes_on_within_its_sequences() -> None:
 def lived(steps: int) -> tuple[Sac, list[Array], list[Array]]:
     """A learner that has learned nothing yet, what its policy read in each step, and what it would read after it."""
     rows = 3
-    sac = make(ActionShape(0, (2,)), 1, rows, MEMORY, normalize=False, buffer_size=4000, steps_per_update=10**5)
+    sac = make(ActionShape(0, (2,)), 1, rows, memory=MEMORY, normalize=False, buffer_size=4000, steps_per_update=10**5)
     world, everyone = Corridor(rows), np.ones(rows, dtype=bool)
     read, after = [], []
     for step in range(steps):
@@ -174,17 +168,6 @@ def test_a_finished_behavior_still_remembers_and_a_reset_forgets() -> None:
     assert not any(memory.now.any() for memory in sac.memories.values())
 
 
-def turns_right(sac: Sac, episodes: int = 400) -> float:
-    """The share of right turns of the policy without exploration."""
-    world, policy = Corridor(episodes, seed=1), sac.policy()
-    world.at[:] = 0
-    infos = {"valid": np.zeros(episodes, dtype=bool), "first": np.ones(episodes, dtype=bool)}
-    for _ in range(DELAY + 1):
-        step = world.step(policy(world.obs(), infos))
-        infos = {"valid": step.valid, "first": step.terminated}
-    return float(step.rew.mean())
-
-
 @pytest.mark.parametrize(
     ("memory", "steps", "least", "most"), [(MEMORY, 180, 0.95, 1.0), (None, 110, 0.4, 0.6)], ids=["with", "without"]
 )
@@ -192,7 +175,7 @@ def test_a_corridor_is_learned_with_a_memory_alone(
     memory: dict[str, int] | None, steps: int, least: float, most: float
 ) -> None:
     how: dict[str, Any] = {"buffer_size": 2560, "buffer_init_steps": 1280, "steps_per_update": 4, "init_entcoef": 0.05}
-    sac = make(ActionShape(0, (2,)), 1, 16, memory, batch_size=128, **how)
+    sac = make(ActionShape(0, (2,)), 1, 16, memory=memory, batch_size=128, **how)
     world, everyone = Corridor(16), np.ones(16, dtype=bool)
     for _ in range(steps):
         sac.observe(world.step(sac.act(world.obs(), everyone)))

@@ -12,12 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainers.actors import ActionShape
 from trainers.heads import Head
 from trainers.hyperparameters import OffPolicyHyperparameters
 from trainers.intrinsic.reward import IntrinsicRewards
 from trainers.intrinsic.transitions import Transitions
-from trainers.observation import Observed
 from trainers.replay import Replay
 from trainers.settings import BehaviorSettings
 
@@ -28,24 +26,11 @@ class ReplayRewards(IntrinsicRewards):
     Args:
         heads: see `IntrinsicRewards`.
         settings: likewise.
-        observed: likewise.
-        shape: likewise.
-        rows: likewise.
-        seed: likewise; of what the models sample, too.
-        device: likewise.
+        rest: as of `IntrinsicRewards`; the seed is of what the models sample, too.
     """
 
-    def __init__(
-        self,
-        heads: Sequence[Head],
-        settings: BehaviorSettings,
-        observed: Observed,
-        shape: ActionShape,
-        rows: int,
-        seed: int,
-        device: torch.device,
-    ) -> None:
-        super().__init__(heads, settings, observed, shape, rows, seed, device)
+    def __init__(self, heads: Sequence[Head], settings: BehaviorSettings, *rest: Any) -> None:
+        super().__init__(heads, settings, *rest)
         assert isinstance(settings.hyperparameters, OffPolicyHyperparameters)
         self.batch_size = settings.hyperparameters.batch_size
         self.steps_per_update = settings.hyperparameters.steps_per_signal_update

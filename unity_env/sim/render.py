@@ -55,8 +55,7 @@ class Camera:
             (height, width, 3) uint8, RGB.
         """
         self._task.batch.get_model(self._row, self._model)  # an episode may bend sizes and places
-        self._task.batch.get_data(self._row, self._data)
-        mujoco.mj_forward(self._model, self._data)  # not every task computes where its bodies are
+        self._task.look(self._row, self._model, self._data)
         self._renderer.update_scene(self._data, self._view)
         picture: np.ndarray = self._renderer.render()
         return picture

@@ -54,8 +54,7 @@ class Viewer:
 
     def update(self) -> None:
         """Show the row as it is now."""
-        self._task.batch.get_data(self._row, self._data)
-        mujoco.mj_forward(self._model, self._data)  # not every task computes where its bodies are
+        self._task.look(self._row, self._model, self._data)
         self._scene.update_from_mjdata(self._data)
         for name, handle in self._handles.items():
             if name not in self._held:

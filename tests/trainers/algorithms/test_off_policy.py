@@ -2,7 +2,6 @@
 
 import copy
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -21,27 +20,30 @@ from trainers.settings import BehaviorSettings
 
 KINDS = ("ddpg", "td3", "sac")
 GAMMA = 0.5
+ONE = ActionShape(1)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """As in a run: small networks lose more by waiting for a second one than it brings."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def make(kind: str, rows: int = 2, normalize: bool = False, obs_size: int = 1, **hyper: Any) -> OffPolicy:
+def make(
+    kind: str,
+    rows: int = 2,
+    normalize: bool = False,
+    obs_size: int = 1,
+    shape: ActionShape = ONE,
+    memory: dict[str, int] | None = None,
+    **hyper: Any,
+) -> OffPolicy:
     settings = BehaviorSettings.model_validate(
         {
             "trainer_type": kind,
             "hyperparameters": {"batch_size": 8, "buffer_size": 64, "tau": 0.1, "learning_rate": 0.01} | hyper,
-            "network_settings": {"hidden_units": 8, "num_layers": 1, "normalize": normalize},
+            "network_settings": {"hidden_units": 8, "num_layers": 1, "normalize": normalize, "memory": memory},
             "reward_signals": {"extrinsic": {"gamma": GAMMA}},
         }
     )
-    algorithm = ALGORITHMS[kind](obs_size, ActionShape(1), rows, settings, 0, torch.device("cpu"))
+    algorithm = ALGORITHMS[kind](obs_size, shape, rows, settings, 0, torch.device("cpu"))
     assert isinstance(algorithm, OffPolicy)
     return algorithm
 

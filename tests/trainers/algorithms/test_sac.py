@@ -2,7 +2,6 @@
 
 import copy
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,43 +10,26 @@ import torch
 from torch import Tensor
 
 from tests.helpers import difference
+from tests.trainers.algorithms.test_off_policy import GAMMA
+from tests.trainers.algorithms.test_off_policy import make as off_policy
 from tests.trainers.enumerable_mdp import ACTIONS, NEXT, REWARD, STATES
 from trainers.actors import ActionShape, Decision
 from trainers.algorithms import Step
 from trainers.algorithms.off_policy import Batch
 from trainers.algorithms.sac import Sac
-from trainers.settings import BehaviorSettings
 
 BRANCHES, HYBRID = ActionShape(0, (2, 3)), ActionShape(1, (3,))
-GAMMA, ALPHA = 0.5, 0.3
+ALPHA = 0.3
 MEMORY = {"memory_size": 8, "sequence_length": 4}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def make(
-    shape: ActionShape,
-    obs_size: int = 1,
-    rows: int = 2,
-    memory: dict[str, int] | None = None,
-    normalize: bool = True,
-    **hyper: Any,
-) -> Sac:
-    settings = BehaviorSettings.model_validate(
-        {
-            "trainer_type": "sac",
-            "hyperparameters": {"batch_size": 8, "buffer_size": 64, "tau": 0.1, "learning_rate": 0.01} | hyper,
-            "network_settings": {"hidden_units": 8, "num_layers": 1, "normalize": normalize, "memory": memory},
-            "reward_signals": {"extrinsic": {"gamma": GAMMA}},
-        }
-    )
-    return Sac(obs_size, shape, rows, settings, 0, torch.device("cpu"))
+def make(shape: ActionShape, obs_size: int = 1, rows: int = 2, normalize: bool = True, **more: Any) -> Sac:
+    sac = off_policy("sac", rows, normalize, obs_size, shape, **more)
+    assert isinstance(sac, Sac)
+    return sac
 
 
 def log_odds(*branches: list[float]) -> list[Tensor]:

@@ -20,9 +20,7 @@ HYPER = PpoHyperparameters(learning_rate=1e-2, batch_size=64, buffer_size=64, nu
 GAINS = torch.tensor([[-0.8, -0.4]])
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> None:
-    torch.set_num_threads(1)  # as a training does
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def controller(seed: int, size: int = 512) -> Shown:

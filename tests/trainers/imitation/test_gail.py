@@ -21,9 +21,7 @@ CPU = torch.device("cpu")
 KINDS = [{}, {"use_actions": True}, {"use_actions": True, "use_vail": True}]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> None:
-    torch.set_num_threads(1)  # as a training does
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def make(seed: int = 0, **more: Any) -> tuple[IntrinsicReward, Gail]:

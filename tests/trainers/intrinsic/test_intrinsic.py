@@ -18,9 +18,7 @@ SMALL = NetworkSettings(hidden_units=32, num_layers=1)
 CPU = torch.device("cpu")
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> None:
-    torch.set_num_threads(1)  # as a training does; two that wait for each other take a hundred times as long
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def make(name: str, rows: int = 4, seed: int = 0, **more: Any) -> IntrinsicReward:

@@ -25,9 +25,7 @@ GAIL = {"demo_path": "a.demo", "use_actions": True, **SMALL}
 NOVEL: dict[str, dict[str, Any]] = {"rnd": {"strength": 0.25, "gamma": 0.9, **SMALL}, "curiosity": {**SMALL}}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> None:
-    torch.set_num_threads(1)  # as a training does
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def make(kind: str, signals: dict[str, Any], rows: int = 2, more: dict[str, Any] | None = None, **hyper: Any) -> Any:

@@ -23,9 +23,7 @@ VECTORS = torch.tensor([400, 401, 408])
 NAMES = ["rnd", "curiosity", "gail"]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> None:
-    torch.set_num_threads(1)  # as a training does
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def make(name: str, observed: Observation = ALL, **more: Any) -> IntrinsicReward:

@@ -154,6 +154,11 @@ class Task(ABC):
     def success(self) -> dict[str, np.ndarray]:
         """Tell who has just solved the task, behavior -> (num_rows,) bool; a metric, apart from any reward."""
 
+    def look(self, row: int, model: mujoco.MjModel, data: mujoco.MjData) -> None:
+        """Copy a row's state into a spectator's `data`, and compute all that a picture needs and `stage` leaves out."""
+        self.batch.get_data(row, data)
+        mujoco.mj_forward(model, data)
+
     def place(self, row: int, body: str, pos: np.ndarray) -> None:
         """Put a draggable body where a spectator wants it, (3,), m; a task that moves it by itself overrides this."""
         self.batch.bind("mocap_pos")[row, self.model.body(body).mocapid[0]] = pos
