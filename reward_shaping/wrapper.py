@@ -61,11 +61,13 @@ class RewardWrapper(VectorWrapper):
     def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Step the environment and score the transition."""
         obs, env_rew, terminated, truncated, infos = self.env.step(actions)
-        if self.reward.signals:
-            self._check("infos['signals']", infos.get("signals", {}))
-            if (terminated | truncated).any():
-                self._check("infos['final_info']['signals']", infos.get("final_info", {}).get("signals", {}))
-        rew = self.scorer.score(actions, env_rew, terminated, truncated, infos)
+        if self.reward.signals and (terminated | truncated).any():
+            self._check("infos['final_info']['signals']", infos.get("final_info", {}).get("signals", {}))
+        try:
+            rew = self.scorer.score(actions, env_rew, terminated, truncated, infos)
+        except (KeyError, ValueError):
+            self._check("infos['signals']", infos.get("signals", {}))  # says more, where these are what is wrong
+            raise
         self.scorer.keep()
         return obs, rew, terminated, truncated, infos
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 Array = np.ndarray
-_TINY = 1e-9
+TINY = 1e-9  # m: nearer than this there is no direction
 
 
 def to_complex(xy: Array) -> Array:
@@ -27,4 +27,4 @@ def polar(offset: Array, heading: Array) -> tuple[Array, Array]:
         heading: where they look, unit complex numbers, (N,).
     """
     distance = np.abs(offset)
-    return distance, offset * heading.conj() / np.maximum(distance, _TINY)
+    return distance, offset * heading.conj() / np.maximum(distance, TINY)

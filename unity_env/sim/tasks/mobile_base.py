@@ -33,6 +33,7 @@ class MobileBase:
         root = model.joint(f"{robot.name}/base")
         pose, twist = int(root.qposadr[0]), int(root.dofadr[0])
         self._pose = qpos[:, pose : pose + 7]
+        self._quat = self._pose[:, 3:].view(np.complex128)  # w + ix, y + iz
         self._xy, self._yaw_velocity = qpos[:, pose : pose + 2], qvel[:, twist + 5 : twist + 6]
         self.position, self.velocity = to_complex(self._xy), to_complex(qvel[:, twist : twist + 2])
         first, second = (int(model.joint(f"{robot.name}/{side}_wheel").dofadr[0]) for side in SIDES)
@@ -61,9 +62,8 @@ class MobileBase:
 
     def heading(self, rows: Rows) -> Array:
         """Return the direction of the base's x axis on the floor, unit complex numbers, (n,)."""
-        quat = self._pose[rows, 3:]
-        w_z, x_y = to_complex(np.ascontiguousarray(quat[:, ::3])), to_complex(np.ascontiguousarray(quat[:, 1:3]))
-        ahead = np.square(w_z) + np.square(x_y)
+        w_x, y_z = self._quat[rows, 0], self._quat[rows, 1].conj()
+        ahead = (w_x - y_z) * (w_x + y_z).conj()  # w^2 + x^2 - y^2 - z^2 + 2i (w z + x y)
         heading: Array = ahead / np.abs(ahead)
         return heading
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from unity_env.sim.plane import polar, to_complex
+from unity_env.sim.plane import TINY, to_complex
 
 Array = np.ndarray
 LEGS = 48
@@ -51,6 +51,7 @@ class Walkers:
 
     def __init__(self, num_rows: int, gait: Gait, dt_s: float) -> None:
         self._gait, self._dt_s = gait, dt_s
+        self._largest_turn = cmath.rect(1.0, min(gait.turn_rate_rad_s * dt_s, math.pi))
         self.memory: dict[str, Array] = {
             "person_position": np.zeros((num_rows, 2)),
             "person_ahead": np.zeros((num_rows, 2)),
@@ -90,23 +91,32 @@ class Walkers:
         """
         gait, dt = self._gait, self._dt_s
         leg = self._legs[self._rows, self._leg]
-        distance, direction = polar(to_complex(leg[:, :2]) - self.position, self.ahead)
-        arrived = distance < _ARRIVED_M
+        offset = np.empty((2, len(leg)), np.complex128)
+        np.subtract(to_complex(leg[:, :2]), self.position, out=offset[0])
+        np.subtract(others, self.position, out=offset[1])
+        distance = np.abs(offset)
+        towards = offset / np.maximum(distance, TINY)
+        direction = towards * self.ahead.conj()
+        arrived = distance[0] < _ARRIVED_M
         self._pause[:] = np.where(arrived, leg[:, 3], np.maximum(self._pause - dt, 0.0))
         self._leg += arrived
         self._leg %= LEGS
         walking = (self._pause == 0.0) & ~arrived
-        turn = _limited(np.arctan2(direction.imag, direction.real), gait.turn_rate_rad_s * dt)
-        self.ahead *= np.exp(1j * turn * walking)
-        wanted = leg[:, 2] * np.maximum(direction.real, 0.0) * walking * self._free_way(others)
+        np.copyto(self.ahead, self._turned(towards[0], direction[0]), where=walking)
+        wanted = leg[:, 2] * np.maximum(direction[0].real, 0.0) * walking * self._free_way(distance[1], direction[1])
         self._speed += _limited(wanted - self._speed, gait.acceleration_m_s2 * dt)
         np.multiply(self._speed, self.ahead, out=self.velocity)
         self.position += self.velocity * dt
 
-    def _free_way(self, others: Array) -> Array:
+    def _turned(self, towards: Array, direction: Array) -> Array:
+        """Return where the people look after turning as far as they can towards their goals."""
+        turn = np.where(direction.imag < 0.0, self._largest_turn.conjugate(), self._largest_turn)
+        turned: Array = np.where(direction.real < self._largest_turn.real, self.ahead * turn, towards)
+        return turned
+
+    def _free_way(self, distance: Array, direction: Array) -> Array:
         """Return what is left of the gait before somebody in the way, (num_rows,) in [0, 1]."""
         stop, slow = self._gait.yield_m
-        distance, direction = polar(others - self.position, self.ahead)
         free: Array = np.minimum(np.maximum((distance - stop) / (slow - stop), 0.0), 1.0)
         free[direction.real <= 0.0] = 1.0  # behind the person
         return free
