@@ -3,7 +3,7 @@
 import numpy as np
 
 Array = np.ndarray
-TINY = 1e-9  # m: nearer than this there is no direction
+_TINY = 1e-9
 
 
 def to_complex(xy: Array) -> Array:
@@ -27,4 +27,4 @@ def polar(offset: Array, heading: Array) -> tuple[Array, Array]:
         heading: where they look, unit complex numbers, (N,).
     """
     distance = np.abs(offset)
-    return distance, offset * heading.conj() / np.maximum(distance, TINY)
+    return distance, offset * heading.conj() / np.maximum(distance, _TINY)

@@ -6,25 +6,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.helpers import make_rows, sim_of
-from unity_env.sim.lidar import Lidar, clearance
+from unity_env.sim.lidar import clearance, scan
 from unity_env.sim.model.room import SOLID_GROUPS
 from unity_env.sim.plane import to_xy
 from unity_env.sim.tasks.mobile_follow import MobileFollow
 from unity_env.sim.tasks.mobile_goal import MobileGoal
 
-CROSS = Lidar(np.array([0.0, 0.5, 1.0, 1.5]) * np.pi, max_rows=1, max_things=2)
+CROSS = np.exp(0.5j * np.pi * np.arange(4))
 Circles = list[tuple[float, float, float]]  # x, y, radius
 
 
 def things(circles: Circles) -> tuple[np.ndarray, np.ndarray]:
-    """Centres and radii, (K, 1) each."""
-    return np.array([[x + 1j * y] for x, y, _ in circles]), np.array([[radius] for *_, radius in circles])
+    """Centres and radii, (1, K) each."""
+    return np.array([[x + 1j * y for x, y, _ in circles]], dtype=complex), np.array([[r for *_, r in circles]])
 
 
 def rays_at(x: float, y: float, circles: Circles, heading: complex = 1.0) -> list[float]:
     place, ahead = np.array([x + 1j * y]), np.array([heading], dtype=complex)
-    centres, radii = things(circles) if circles else (np.empty((0, 1), complex), np.empty((0, 1)))
-    return [float(d) for d in CROSS.scan(place, ahead, centres, radii, 3.0)[0]]
+    return [float(d) for d in scan(place, ahead, CROSS, *things(circles), 3.0)[0]]
 
 
 def test_an_empty_rooms_walls_are_where_they_are() -> None:
@@ -51,10 +50,10 @@ def test_clearance_is_the_distance_of_the_nearest_thing() -> None:
 
 @given(st.floats(-2.5, 2.5), st.floats(-2.5, 2.5), st.floats(-np.pi, np.pi), st.floats(0.05, 0.4))
 def test_no_ray_is_shorter_than_the_clearance(x: float, y: float, yaw: float, radius: float) -> None:
-    lidar = Lidar(np.linspace(0, 2 * np.pi, 24, endpoint=False), max_rows=1, max_things=2)
+    rays = np.exp(1j * np.linspace(0, 2 * np.pi, 24, endpoint=False))
     place, heading = np.array([x + 1j * y]), np.array([np.exp(1j * yaw)])
     two = things([(x + 1.0, y, radius), (x, y - 0.8, radius)])
-    assert lidar.scan(place, heading, *two, 3.0).min() >= clearance(place, *two, 3.0)[0] - 1e-5
+    assert scan(place, heading, rays, *two, 3.0).min() >= clearance(place, *two, 3.0)[0] - 1e-5
 
 
 @pytest.mark.parametrize("task", ["mobile_goal", "mobile_follow"])

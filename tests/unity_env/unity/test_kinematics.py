@@ -5,13 +5,14 @@ import numpy as np
 import pytest
 
 from tests.unity_env.csharp.logic import Logic
-from unity_env.sim.description import load_description
+from unity_env.sim.description import load_description, task_numbers
 from unity_env.sim.lidar import clearance
 from unity_env.sim.model.arm import add_arm
 from unity_env.sim.model.scene import new_scene
 from unity_env.sim.plane import to_complex
 from unity_env.sim.tasks.cube import turn_between
-from unity_env.sim.tasks.walker import LEGS, Gait, Walkers
+from unity_env.sim.tasks.mobile_follow import Parameters
+from unity_env.sim.tasks.walker import LEGS, Walkers
 
 Array = np.ndarray
 N = 10_000
@@ -116,14 +117,13 @@ def test_the_turn_of_a_cube_is_pythons(logic: Logic, rng: np.random.Generator) -
 def test_clearance_is_pythons(logic: Logic, rng: np.random.Generator) -> None:
     circles, points = rng.uniform([-3, -3, 0.1], [3, 3, 0.8], (8, 3)), rng.uniform(-3, 3, (N, 2))
     found = logic.rows(1, "Clearance", 3.0, circles, points)[:, 0]
-    centres = to_complex(np.ascontiguousarray(circles[:, :2]))[:, None]
-    np.testing.assert_allclose(found, clearance(to_complex(points), centres, circles[:, 2:], 3.0), atol=CLOSE)
+    centres = np.tile(to_complex(np.ascontiguousarray(circles[:, :2])), (N, 1))
+    radii = np.tile(circles[:, 2], (N, 1))
+    np.testing.assert_allclose(found, clearance(to_complex(points), centres, radii, 3.0), atol=CLOSE)
 
 
 def test_a_person_walks_as_in_python(logic: Logic, rng: np.random.Generator) -> None:
-    parameters = MOBILE.tasks["mobile_follow"].parameters
-    names = ("walk_half_width_m", "slowest", "turn_rate_rad_s", "acceleration_m_s2", "pause_s", "yield_m")
-    walkers = Walkers(1, Gait(*(parameters[name] for name in names)), 0.04)
+    walkers = Walkers(1, task_numbers(Parameters, MOBILE, "mobile_follow").gait, 0.04)
     walkers.start(0, rng, 1.0, 0.5)
     start = np.concatenate([walkers.memory["person_position"][0], walkers.memory["person_ahead"][0]])
     others = np.cumsum(rng.normal(0, 0.03, (N, 2)), axis=0) % 4 - 2

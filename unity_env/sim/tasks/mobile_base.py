@@ -4,7 +4,7 @@ import numpy as np
 from mujoco.batch import Batch
 
 from unity_env.sim.description import MobileDescription
-from unity_env.sim.lidar import Lidar, clearance
+from unity_env.sim.lidar import clearance, scan
 from unity_env.sim.model.mobile import SIDES
 from unity_env.sim.plane import polar, to_complex, to_xy
 from unity_env.sim.tasks.task import Rows
@@ -18,17 +18,16 @@ class MobileBase:
     Args:
         batch: the simulations.
         robot: the robot's description.
-        things: round ones in the room, that its lidar sees.
 
     Attributes:
         position: where it stands, (num_rows,) complex, m; lives with the batch.
         velocity: over the ground, in the room's frame, (num_rows,) complex, m/s; likewise.
     """
 
-    def __init__(self, batch: Batch, robot: MobileDescription, things: int) -> None:
+    def __init__(self, batch: Batch, robot: MobileDescription) -> None:
         model = batch.get_model(0)
         self.robot = robot
-        self._lidar = Lidar(robot.ray_angles_rad, batch.nsim, things)
+        self._rays = np.exp(1j * robot.ray_angles_rad)
         qpos, qvel, control = batch.bind("qpos"), batch.bind("qvel"), batch.bind("ctrl")
         root = model.joint(f"{robot.name}/base")
         pose, twist = int(root.qposadr[0]), int(root.dofadr[0])
@@ -88,9 +87,9 @@ class MobileBase:
     def room_components(
         self, rows: Rows, heading: Array, centres: Array, radii: Array, half_width_m: float
     ) -> dict[str, Array]:
-        """Measure lidar, nearness and clearance in a square room; arguments as in `unity_env.sim.lidar.Lidar.scan`."""
+        """Measure lidar, nearness and clearance in a square room; arguments as in `unity_env.sim.lidar.scan`."""
         position, radius = self.position[rows], self.robot.chassis.radius_m
-        ranges = self._lidar.scan(position, heading, centres, radii, half_width_m)
+        ranges = scan(position, heading, self._rays, centres, radii, half_width_m)
         lidar = np.minimum(ranges, self.robot.lidar.max_range_m)
         free = clearance(position, centres, radii, half_width_m) - radius
         return {"lidar": lidar, "nearness": radius / lidar, "clearance": free[:, None]}

@@ -61,9 +61,9 @@ class MobileFollow(Task):
         (self.role,) = self.roles
         period_s = self.robot.control.period_s
         self._episode_steps = round(self.role.task.episode_s / period_s)
-        self.base = MobileBase(self.batch, self.robot, things=1)
+        self.base = MobileBase(self.batch, self.robot)
         self.person = Walkers(num_rows, self.parameters.gait, period_s)
-        self._radii = np.array([[self.parameters.person_radius_m]])
+        self._radii = np.full((num_rows, 1), self.parameters.person_radius_m)
         self._least_cosine = math.cos(self.parameters.bearing_rad)
         figure = mocaps_named(self.model, "person").start
         self._figure = to_complex(self.batch.bind("mocap_pos")[:, figure, :2])
@@ -127,7 +127,7 @@ class MobileFollow(Task):
         place, velocity = self.person.position[rows], self.person.velocity[rows] * heading.conj()
         measured = {
             **base.own_components(rows, heading),
-            **base.room_components(rows, heading, place[None], self._radii, self.parameters.room_half_width_m),
+            **base.room_components(rows, heading, place[:, None], self._radii[rows], self.parameters.room_half_width_m),
             **base.components_of("person", place, rows, heading),
             "person_velocity": to_xy(velocity),
         }

@@ -43,7 +43,7 @@ class MobileGoal(Task):
         (self.role,) = self.roles
         numbers = self.parameters
         self.room = Room(numbers.room_half_width_m, numbers.passage_m)
-        self.base = MobileBase(self.batch, self.robot, numbers.max_obstacles)
+        self.base = MobileBase(self.batch, self.robot)
         mocap_pos = self.batch.bind("mocap_pos")
         self._goal = to_complex(mocap_pos[:, mocaps_named(self.model, "goal").start, :2])
         self._obstacle_pos = mocap_pos[:, mocaps_named(self.model, "obstacle_")]
@@ -109,7 +109,7 @@ class MobileGoal(Task):
     def measure(self, rows: Rows) -> Measured:
         """Measure the components of robots/mobile.yaml that mobile_goal uses."""
         base, heading = self.base, self.base.heading(rows)
-        centres, radii = self._centres[rows].T, self.memory["obstacle_radius"][rows].T
+        centres, radii = self._centres[rows], self.memory["obstacle_radius"][rows]
         measured = {
             **base.own_components(rows, heading),
             **base.room_components(rows, heading, centres, radii, self.room.half_width_m),

@@ -61,13 +61,14 @@ class Playroom(Task):
         super().__init__(name, num_rows, threads)
         control, episode_s = shared_control(self.roles)
         self.arm = ArmInScene(self.arm_robot, self.batch)
-        self.base = MobileBase(self.batch, self.base_robot, things=1)
+        self.base = MobileBase(self.batch, self.base_robot)
         self.toy = CubeInScene(TOY, self.batch, self.arm, self.of_arm)
         self.room = Room(self.of_base.room_half_width_m, self.of_base.start_clearance_m)
         self._hold_steps = math.ceil(self.of_arm.hold_s / control.period_s)
         self._episode_steps = round(episode_s / control.period_s)
         self._dock = complex(*self.of_base.dock_m)
-        self._pedestal = np.array([[complex(*self.of_arm.table_centre_m)]]), np.array([[self.of_arm.pedestal_radius_m]])
+        self._pedestal = np.full((num_rows, 1), complex(*self.of_arm.table_centre_m))
+        self._pedestal_radius = np.full((num_rows, 1), self.of_arm.pedestal_radius_m)
         self._toy_size = np.full((num_rows, 1), self.of_arm.toy_size_m)
         self._toy_height = 0.5 * self._toy_size
         self.memory = {
@@ -127,6 +128,7 @@ class Playroom(Task):
         """Measure the components of both robots' descriptions that the playroom uses."""
         arm, base = self.roles
         hand, heading = self.arm.hand(rows), self.base.heading(rows)
+        pedestal = self._pedestal[rows], self._pedestal_radius[rows]
         tray = np.concatenate([to_xy(self.base.position[rows]), self._toy_height[rows]], axis=1)
         return {
             arm.behavior: {
@@ -135,7 +137,7 @@ class Playroom(Task):
             },
             base.behavior: {
                 **self.base.own_components(rows, heading),
-                **self.base.room_components(rows, heading, *self._pedestal, self.room.half_width_m),
+                **self.base.room_components(rows, heading, *pedestal, self.room.half_width_m),
                 **self.base.components_of("goal", self._dock, rows, heading),
             },
         }

@@ -2,19 +2,19 @@
 
 import cmath
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from unity_env.sim.plane import TINY, to_complex
+from unity_env.sim.compiled import compiled
+from unity_env.sim.plane import to_complex
 
 Array = np.ndarray
 LEGS = 48
-_ARRIVED_M = 0.3
+ARRIVED_M = 0.3
 
 
-@dataclass(frozen=True)
-class Gait:
+class Gait(NamedTuple):
     """How a person moves.
 
     Attributes:
@@ -34,6 +34,28 @@ class Gait:
     yield_m: tuple[float, float]
 
 
+class People(NamedTuple):
+    """Where a person in every row stands, and what the next steps depend on.
+
+    Attributes:
+        position: (N,) complex, m.
+        ahead: where they look, unit complex numbers, (N,).
+        velocity: over the ground, (N,) complex, m/s.
+        speed: its amount, (N,), m/s.
+        pause_s: how long they will go on standing, (N,).
+        leg: of their ways, (N,) int.
+        legs: all of them: x, y, m; gait, m/s; pause at its end, s; (N, LEGS, 4).
+    """
+
+    position: Array
+    ahead: Array
+    velocity: Array
+    speed: Array
+    pause_s: Array
+    leg: Array
+    legs: Array
+
+
 class Walkers:
     """A person in every row.
 
@@ -51,7 +73,6 @@ class Walkers:
 
     def __init__(self, num_rows: int, gait: Gait, dt_s: float) -> None:
         self._gait, self._dt_s = gait, dt_s
-        self._largest_turn = cmath.rect(1.0, min(gait.turn_rate_rad_s * dt_s, math.pi))
         self.memory: dict[str, Array] = {
             "person_position": np.zeros((num_rows, 2)),
             "person_ahead": np.zeros((num_rows, 2)),
@@ -61,27 +82,23 @@ class Walkers:
             "person_pause_s": np.zeros(num_rows),
             "person_legs": np.zeros((num_rows, LEGS, 4)),  # x, y, m; gait, m/s; pause at its end, s
         }
-        self.position, self.ahead, self.velocity = (
-            to_complex(self.memory[f"person_{name}"]) for name in ("position", "ahead", "velocity")
-        )
-        self._speed: Array = self.memory["person_speed"]
-        self._leg: Array = self.memory["person_leg"]
-        self._pause: Array = self.memory["person_pause_s"]
-        self._legs: Array = self.memory["person_legs"]
-        self._rows = np.arange(num_rows)
+        moving = (to_complex(self.memory[f"person_{name}"]) for name in ("position", "ahead", "velocity"))
+        numbers = (self.memory[f"person_{name}"] for name in ("speed", "pause_s", "leg", "legs"))
+        self._people = People(*moving, *numbers)
+        self.position, self.ahead, self.velocity = self._people[:3]
 
     def start(self, row: int, rng: np.random.Generator, fastest_m_s: float, pause_chance: float) -> None:
         """Let a person stand somewhere, about to walk: all of the walk is drawn here."""
-        gait = self._gait
+        gait, people = self._gait, self._people
         u = rng.random((LEGS, 5))
-        legs = self._legs[row]
+        legs = people.legs[row]
         legs[:, :2] = (2.0 * u[:, :2] - 1.0) * gait.room_half_width_m
         legs[:, 2] = fastest_m_s * (gait.slowest + (1.0 - gait.slowest) * u[:, 2])
         shortest, longest = gait.pause_s
         legs[:, 3] = (shortest + (longest - shortest) * u[:, 3]) * (u[:, 4] < pause_chance)
-        self.position[row] = complex(*legs[-1, :2])
-        self.ahead[row] = cmath.rect(1.0, rng.uniform(-math.pi, math.pi))
-        self.velocity[row] = self._speed[row] = self._pause[row] = self._leg[row] = 0
+        people.position[row] = complex(*legs[-1, :2])
+        people.ahead[row] = cmath.rect(1.0, rng.uniform(-math.pi, math.pi))
+        people.velocity[row] = people.speed[row] = people.pause_s[row] = people.leg[row] = 0
 
     def step(self, others: Array) -> None:
         """Walk for one time step.
@@ -89,39 +106,41 @@ class Walkers:
         Args:
             others: where somebody stands whom the person does not walk into, (num_rows,) complex, m.
         """
-        gait, dt = self._gait, self._dt_s
-        leg = self._legs[self._rows, self._leg]
-        offset = np.empty((2, len(leg)), np.complex128)
-        np.subtract(to_complex(leg[:, :2]), self.position, out=offset[0])
-        np.subtract(others, self.position, out=offset[1])
-        distance = np.abs(offset)
-        towards = offset / np.maximum(distance, TINY)
-        direction = towards * self.ahead.conj()
-        arrived = distance[0] < _ARRIVED_M
-        self._pause[:] = np.where(arrived, leg[:, 3], np.maximum(self._pause - dt, 0.0))
-        self._leg += arrived
-        self._leg %= LEGS
-        walking = (self._pause == 0.0) & ~arrived
-        np.copyto(self.ahead, self._turned(towards[0], direction[0]), where=walking)
-        wanted = leg[:, 2] * np.maximum(direction[0].real, 0.0) * walking * self._free_way(distance[1], direction[1])
-        self._speed += _limited(wanted - self._speed, gait.acceleration_m_s2 * dt)
-        np.multiply(self._speed, self.ahead, out=self.velocity)
-        self.position += self.velocity * dt
-
-    def _turned(self, towards: Array, direction: Array) -> Array:
-        """Return where the people look after turning as far as they can towards their goals."""
-        turn = np.where(direction.imag < 0.0, self._largest_turn.conjugate(), self._largest_turn)
-        turned: Array = np.where(direction.real < self._largest_turn.real, self.ahead * turn, towards)
-        return turned
-
-    def _free_way(self, distance: Array, direction: Array) -> Array:
-        """Return what is left of the gait before somebody in the way, (num_rows,) in [0, 1]."""
-        stop, slow = self._gait.yield_m
-        free: Array = np.minimum(np.maximum((distance - stop) / (slow - stop), 0.0), 1.0)
-        free[direction.real <= 0.0] = 1.0  # behind the person
-        return free
+        _walk(self._people, others, self._gait, self._dt_s)
 
 
-def _limited(change: Array, most: float) -> Array:
-    limited: Array = np.minimum(np.maximum(change, -most), most)
-    return limited
+@compiled
+def _walk(people: People, others: Array, gait: Gait, dt_s: float) -> None:
+    for row in range(len(others)):
+        leg = people.legs[row, people.leg[row]]
+        offset = complex(leg[0], leg[1]) - people.position[row]
+        wanted = 0.0
+        if abs(offset) < ARRIVED_M:
+            people.leg[row] = (people.leg[row] + 1) % LEGS
+            people.pause_s[row] = leg[3]
+        elif people.pause_s[row] > dt_s:
+            people.pause_s[row] -= dt_s
+        else:
+            people.pause_s[row] = 0.0
+            direction = offset / abs(offset) * people.ahead[row].conjugate()
+            turn = _limited(cmath.phase(direction), gait.turn_rate_rad_s * dt_s)
+            people.ahead[row] *= cmath.rect(1.0, turn)
+            free_way = _free_way((others[row] - people.position[row]) * people.ahead[row].conjugate(), gait)
+            wanted = leg[2] * max(direction.real, 0.0) * free_way
+        people.speed[row] += _limited(wanted - people.speed[row], gait.acceleration_m_s2 * dt_s)
+        people.velocity[row] = people.speed[row] * people.ahead[row]
+        people.position[row] += people.velocity[row] * dt_s
+
+
+@compiled
+def _free_way(other: complex, gait: Gait) -> float:
+    """Return what is left of the gait before somebody, m as the person sees them, in [0, 1]."""
+    if other.real <= 0.0:
+        return 1.0  # behind the person
+    stop, slow = gait.yield_m
+    return min(max((abs(other) - stop) / (slow - stop), 0.0), 1.0)
+
+
+@compiled
+def _limited(change: float, most: float) -> float:
+    return min(max(change, -most), most)
