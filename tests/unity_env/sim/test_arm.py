@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.helpers import make_rows, sim_of
+from unity_env.sim.arm_chain import ArmChain
 from unity_env.sim.description import load_description
 from unity_env.sim.tasks.arm_reach import ArmReach
 
@@ -26,6 +27,12 @@ def tip_at(model: mujoco.MjModel, joint_pos: np.ndarray) -> np.ndarray:
     data.qpos[:] = joint_pos
     mujoco.mj_kinematics(model, data)
     return np.array(data.site("arm/tool_tip").xpos)
+
+
+def test_the_chain_of_joints_ends_where_the_physics_has_the_tip(model: mujoco.MjModel) -> None:
+    joint_pos = np.random.default_rng(0).uniform(-pi, pi, (200, 6))
+    tips = ArmChain(ARM).tool_tips(joint_pos)
+    np.testing.assert_allclose(tips, [tip_at(model, row) for row in joint_pos], atol=1e-14)
 
 
 def in_plane(*angles: float) -> list[float]:

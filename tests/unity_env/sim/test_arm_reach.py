@@ -75,7 +75,7 @@ def test_goals_can_be_reached_within_the_joint_limits(goals: np.ndarray) -> None
 def put_goal_at_the_tip(env: UnityVectorEnv, row: int) -> None:
     task = sim_of(env).task
     assert isinstance(task, ArmReach)
-    task.batch.bind("mocap_pos")[row, 0] = task.batch.bind("site_xpos")[row, task._tip_id]
+    task.batch.bind("mocap_pos")[row, 0] = task.measure(np.array([row]))["RobotArm"]["tool_pos"]
 
 
 def test_holding_the_tip_at_the_goal_is_success_and_terminates() -> None:

@@ -209,7 +209,7 @@ def test_new_parameters_hold_for_episodes_that_begin_later() -> None:
     env = arms(3)
     task = sim_of(env).task
     task.memory["held_steps"][1] = 12  # one more step at its goal, and row 1 has solved the task
-    task.batch.bind("mocap_pos")[1, 0] = task.batch.bind("site_xpos")[1, task.model.site("arm/tool_tip").id]
+    task.batch.bind("mocap_pos")[1, 0] = task.measure(np.array([1]))["RobotArm"]["tool_pos"]
     env.set_parameters({"mass_scale": 1.5, "goal_distance": 0.3})
     _, _, terminated, _, _ = env.step(STILL)
     assert terminated.tolist() == [False, True, False]

@@ -7,6 +7,7 @@ from functools import cached_property
 import mujoco
 import numpy as np
 
+from unity_env.sim.arm_chain import ArmChain
 from unity_env.sim.description import DescriptionError, Interval, Strict, load_description, task_numbers
 from unity_env.sim.model.arm import add_arm
 from unity_env.sim.model.scene import add_marker, add_table, new_scene
@@ -29,7 +30,7 @@ class ArmReach(Task):
     """Reach and hold; success ends the episode."""
 
     view = View(lookat=(0.14, 0.02, 0.24), distance=1.6, azimuth=138.0, elevation=-21.0)
-    stage = mujoco.mjtStage.mjSTAGE_POS
+    stage = mujoco.mjtStage.mjSTAGE_NONE
 
     def __init__(self, name: str, num_rows: int, threads: int) -> None:
         super().__init__(name, num_rows, threads)
@@ -37,12 +38,11 @@ class ArmReach(Task):
         self.robot = load_description("arm")
         self.parameters = task_numbers(Parameters, self.robot, name)
         self._check_goals()
-        self._tip_id = self.model.site("arm/tool_tip").id
+        self._chain = ArmChain(self.robot)
         self._joint_pos = self.batch.bind("qpos")
         self._joint_vel = self.batch.bind("qvel")
         self._control = self.batch.bind("ctrl")
         self._torque = self.batch.bind("qfrc_actuator")
-        self._tool_pos = self.batch.bind("site_xpos")[:, self._tip_id]
         self._goal_pos = self.batch.bind("mocap_pos")[:, 0]
         self._max_velocity = self.robot.joint_array("max_velocity_rad_s")
         self._period_s = self.robot.control.period_s
@@ -97,10 +97,8 @@ class ArmReach(Task):
 
     @cached_property
     def _home_tip(self) -> np.ndarray:
-        data = mujoco.MjData(self.model)
-        data.qpos[:] = self.robot.home_rad
-        mujoco.mj_kinematics(self.model, data)
-        return np.array(data.site_xpos[self._tip_id])
+        tip: np.ndarray = self._chain.tool_tips(np.array([self.robot.home_rad]))[0]
+        return tip
 
     def sample_goal(self, rng: np.random.Generator) -> np.ndarray:
         """Draw a goal, uniform in the described part of a spherical shell about the shoulder; (3,), m."""
@@ -124,10 +122,11 @@ class ArmReach(Task):
 
     def measure(self, rows: Rows) -> Measured:
         """Measure the components of robots/arm.yaml that arm_reach uses."""
-        tool_pos, goal_pos = self._tool_pos[rows], self._goal_pos[rows]
+        joint_pos, goal_pos = self._joint_pos[rows], self._goal_pos[rows]
+        tool_pos = self._chain.tool_tips(joint_pos)
         goal_error = goal_pos - tool_pos
         measured = {
-            "joint_pos": self._joint_pos[rows],
+            "joint_pos": joint_pos,
             "joint_vel": self._joint_vel[rows],
             "joint_torque": self._torque[rows],
             "tool_pos": tool_pos,
