@@ -30,16 +30,16 @@ def scan(origin: Array, heading: Array, rays: Array, centres: Array, radii: Arra
     """
     ranges = np.empty((len(origin), len(rays)))
     for row in range(len(origin)):
-        place = origin[row]
+        place, back = origin[row], heading[row].conjugate()
         for ray in range(len(rays)):
             along = heading[row] * rays[ray]
-            nearest = min(
-                _to_wall(place.real, along.real, half_width_m), _to_wall(place.imag, along.imag, half_width_m)
-            )
-            for thing in range(centres.shape[1]):
-                seen = (centres[row, thing] - place) * along.conjugate()
-                nearest = min(nearest, _to_circle(seen, radii[row, thing]))
-            ranges[row, ray] = nearest
+            x, y = _to_wall(place.real, along.real, half_width_m), _to_wall(place.imag, along.imag, half_width_m)
+            ranges[row, ray] = min(x, y)
+        for thing in range(centres.shape[1]):
+            seen = (centres[row, thing] - place) * back
+            for ray in range(len(rays)):
+                hit = _to_circle(seen * rays[ray].conjugate(), radii[row, thing])
+                ranges[row, ray] = min(ranges[row, ray], hit)
     return ranges
 
 
