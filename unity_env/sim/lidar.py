@@ -26,9 +26,9 @@ def scan(origin: Array, heading: Array, rays: Array, centres: Array, radii: Arra
         half_width_m: of the room, centred at 0.
 
     Returns:
-        (N, R), m.
+        (N, R) float32, m.
     """
-    ranges = np.empty((len(origin), len(rays)))
+    ranges = np.empty((len(origin), len(rays)), np.float32)
     for row in range(len(origin)):
         place, back = origin[row], heading[row].conjugate()
         for ray in range(len(rays)):
