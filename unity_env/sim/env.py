@@ -183,7 +183,8 @@ class SimEnv(BaseEnv):  # type: ignore[misc]  # mlagents_envs has no type inform
         rngs = (self._random.at(row, self._episode[row]) for row in rows)
         self.task.reset(rows, self._randomization.episodes(rows, rngs))
         self._randomization.apply(rows)
-        self.task.batch.forward(ids=rows, stage=self.task.stage)
+        if self.task.stage != mujoco.mjtStage.mjSTAGE_NONE:
+            self.task.batch.forward(ids=rows, stage=self.task.stage)
         for agents in self._agents.values():
             agents.forget(rows)
         self._age[rows] = 0
