@@ -5,13 +5,12 @@ import math
 import numpy as np
 from mujoco.batch import Batch
 
+from unity_env.sim.compiled import compiled
 from unity_env.sim.description import Interval, Strict
-from unity_env.sim.plane import to_complex, to_xy
 from unity_env.sim.tasks.arm_parts import ArmInScene, Hand
 from unity_env.sim.tasks.task import Rows
 
 Array = np.ndarray
-_NEXT = np.array([1, 2, 0])  # axis of a cube
 
 
 class GraspNumbers(Strict):
@@ -106,6 +105,7 @@ class CubeInScene:
         }
 
 
+@compiled
 def turn_between(axis: Array, cube: Array) -> Array:
     """Return sine and cosine of 4 times the angle about the vertical from an axis to a side of a cube, (N, 2).
 
@@ -113,12 +113,14 @@ def turn_between(axis: Array, cube: Array) -> Array:
         axis: (N, 3).
         cube: the cube's axes as columns, (N, 3, 3); the most upright one is left out.
     """
-    upright = np.abs(cube[:, 2]).argmax(axis=1)
-    side = cube[np.arange(len(cube)), :, _NEXT[upright]]
-    turn = to_complex(side[:, :2]) * to_complex(axis[:, :2]).conj()
-    turn /= np.maximum(np.abs(turn), 1e-9)
-    four_times = np.square(np.square(turn))
-    return to_xy(1j * four_times.conj())
+    turns = np.empty((len(axis), 2))
+    for row in range(len(axis)):
+        side = (np.abs(cube[row, 2]).argmax() + 1) % 3
+        turn = complex(cube[row, 0, side], cube[row, 1, side]) * complex(axis[row, 0], -axis[row, 1])
+        twice = (turn / max(abs(turn), 1e-9)) ** 2
+        four_times = twice * twice
+        turns[row, 0], turns[row, 1] = four_times.imag, four_times.real
+    return turns
 
 
 def _length(vectors: Array) -> Array:
