@@ -31,7 +31,7 @@ def check_bundle(folder: Path, backend: str = "numpy") -> List[str]:
     for index in range(len(samples["obs_0"])):
         for name, buffer in inputs.items():
             buffer[0] = samples[name][index]
-        network()
+        network.run()
         differences += [np.abs(out[0] - samples[name][index]).max() for name, out in network.outputs.items()]
     worst = float(np.max(differences))  # what is not a number where one is
     tolerance = float(bundle.card["parity"]["tolerance"])

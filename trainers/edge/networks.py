@@ -46,7 +46,7 @@ class NumpyNetwork:
         self.outputs = {name: known[name] for name in program["outputs"]}
         self._calls = tuple(calls)
 
-    def __call__(self) -> None:
+    def run(self) -> None:
         """Compute the outputs of what the inputs hold."""
         for call in self._calls:
             call()
@@ -120,7 +120,7 @@ class OnnxNetwork:
             self._bound.append(ort.OrtValue.ortvalue_from_numpy(out))
             self._binding.bind_ortvalue_output(made.name, self._bound[-1])
 
-    def __call__(self) -> None:
+    def run(self) -> None:
         """Compute the outputs of what the inputs hold."""
         self._session.run_with_iobinding(self._binding)
 

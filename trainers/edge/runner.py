@@ -65,6 +65,7 @@ class ActorRunner:
         self.clock = clock
         self._make_buffers(bundle)
         self._network = load_network(backend, bundle.folder, self._inputs)
+        self._compute: Callable[[], None] = self._network.run
         self._finish: List[Callable[[], object]] = self._make_finish(bundle)
         self._patience_s = bundle.safety.watchdog_periods * self.period_s
         self.reset()
@@ -91,7 +92,7 @@ class ActorRunner:
         self._memory = np.zeros((1, 1, bundle.memory_size), np.float32)
         if bundle.memory_size:
             self._inputs["recurrent_in"] = self._memory
-        self._shape = self._whole.shape
+        self._shape, self._take = self._whole.shape, self._whole.__setitem__
         self._square_of_whole = _square_of(self._whole)
 
     def _make_finish(self, bundle: Bundle) -> List[Callable[[], object]]:
@@ -154,17 +155,16 @@ class ActorRunner:
         """
         if not (type(obs) is Array and obs.shape == self._shape and obs.dtype is FLOAT32):
             obs = self._read(obs)
-        np.positive(obs, self._whole)  # copies, faster than copyto
+        self._take(..., obs)
         now = self.clock()
         if now - self._seen_s > self._patience_s:
             self._memory.fill(0.0)  # it knows nothing of the gap
         if not self._square_of_whole() < LARGEST_SQUARE:  # one call; what is no number is not smaller, either
             return self._stay_safe(self._not_finite())
-        for branch, allowed in enumerate(self._branches):
-            if not allowed.max() > ALLOWED:
-                return self._stay_safe(f"action_masks forbid every choice of branch {branch}")
+        if self._branches and not all(allowed.max() > ALLOWED for allowed in self._branches):
+            return self._stay_safe(self._forbidden())
         self._seen_s = now
-        self._network()
+        self._compute()
         if not self._square_of_numbers() < LARGEST_SQUARE:
             return self._stay_safe("the network's action is not finite")
         for call in self._finish:
@@ -261,6 +261,10 @@ class ActorRunner:
                 return f"observation {part.name}[{index}] is not finite"
             index -= part.size
         return f"observation action_masks[{index}] is not finite"
+
+    def _forbidden(self) -> str:
+        branch = [bool(allowed.max() > ALLOWED) for allowed in self._branches].index(False)
+        return f"action_masks forbid every choice of branch {branch}"
 
     def _stay_safe(self, reason: str) -> Array:
         """Go to the safe action as fast as the rate limits allow, and say why, once."""

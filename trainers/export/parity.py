@@ -62,7 +62,7 @@ def numpy_runtime(path: Path) -> Runtime:
         for index in range(len(samples["obs_0"])):
             for name, buffer in inputs.items():
                 buffer[0] = samples[name][index]
-            network()
+            network.run()
             for name, out in network.outputs.items():
                 rows[name].append(out[0].copy())
         return {name: np.stack(row) for name, row in rows.items()}

@@ -151,7 +151,7 @@ def test_an_observation_that_is_not_finite_gives_the_safe_action_and_the_reason(
 def test_a_network_whose_action_is_not_finite_gives_the_safe_action(tmp_path: Path) -> None:
     runner = runner_of(make_bundle(tmp_path, formats=("numpy",)).folder)
     runner._network.outputs["deterministic_continuous_actions"].fill(math.nan)
-    runner._network = lambda: None
+    runner._compute = lambda: None
     assert runner.act(observation()).tolist() == [0.0] * 6
     assert "network" in runner.reason
 

@@ -84,7 +84,7 @@ def assert_same(module: nn.Module, folder: Path, shapes: Mapping[str, tuple[int,
         generator = torch.Generator().manual_seed(seed)
         for value in inputs.values():
             value.normal_(generator=generator)
-        network()
+        network.run()
         with torch.no_grad():
             expected = module(*inputs.values())
         for name, wanted in zip(outputs, expected if isinstance(expected, tuple) else (expected,), strict=True):
@@ -103,7 +103,7 @@ def test_activations_saturate_without_overflow(tmp_path: Path) -> None:
     inputs = {"obs_0": torch.tensor([[-1000.0, -20.0, 0.0, 20.0, 1000.0]])}
     for activation in ACTIVATIONS:
         network = converted(activation(), tmp_path, inputs, ["out"])
-        network()
+        network.run()
         np.testing.assert_allclose(network.outputs["out"], activation()(inputs["obs_0"]).numpy(), rtol=1e-6, atol=1e-6)
 
 
@@ -138,7 +138,7 @@ def test_a_memory(tmp_path: Path) -> None:
         inputs["obs_0"].normal_(generator=torch.Generator().manual_seed(seed))
         with torch.no_grad():
             expected, memory = module(inputs["obs_0"], memory)
-        network()
+        network.run()
         np.testing.assert_allclose(network.outputs["out"], expected.numpy(), atol=5e-6)
         inputs["recurrent_in"].copy_(torch.from_numpy(network.outputs["recurrent_out"]))
 
@@ -187,7 +187,7 @@ def test_a_bias_rides_behind_the_input_only_where_nobody_can_write_there(tmp_pat
         network = NumpyNetwork(tmp_path / "actor.npz", {"obs_0": obs})
         assert len(network._calls) == calls
         obs[:], loose[4] = [[0.5, -1.0, 2.0, 3.0]], 9.0
-        network()
+        network.run()
         with torch.no_grad():
             np.testing.assert_allclose(network.outputs["out"], layer(torch.from_numpy(obs)), atol=1e-6)
     with pytest.raises(ValueError, match="read-only"):
