@@ -39,6 +39,7 @@ class RewardWrapper(VectorWrapper):
             )
         super().__init__(env)
         self.scorer = RewardScorer(reward, env.num_envs, scale)
+        self._shapes: list[tuple[str, tuple[int, ...]]] = []  # of the signals in the steps to come
 
     @property
     def reward(self) -> Reward:
@@ -53,7 +54,7 @@ class RewardWrapper(VectorWrapper):
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Reset the environment and forget the episodes under way."""
         obs, infos = self.env.reset(seed=seed, options=options)
-        self._check("infos['signals']", infos.get("signals", {}))
+        self._learn_shapes(infos)
         self.scorer.begin(infos)
         self.scorer.keep()
         return obs, infos
@@ -61,13 +62,13 @@ class RewardWrapper(VectorWrapper):
     def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Step the environment and score the transition."""
         obs, env_rew, terminated, truncated, infos = self.env.step(actions)
-        if self.reward.signals and (terminated | truncated).any():
-            self._check("infos['final_info']['signals']", infos.get("final_info", {}).get("signals", {}))
-        try:
-            rew = self.scorer.score(actions, env_rew, terminated, truncated, infos)
-        except (KeyError, ValueError):
-            self._check("infos['signals']", infos.get("signals", {}))  # says more, where these are what is wrong
-            raise
+        if self.reward.signals:
+            signals = infos.get("signals", {})
+            if any(getattr(signals.get(name), "shape", None) != shape for name, shape in self._shapes):
+                self._check("infos['signals']", signals)
+            if (terminated | truncated).any():
+                self._check("infos['final_info']['signals']", infos.get("final_info", {}).get("signals", {}))
+        rew = self.scorer.score(actions, env_rew, terminated, truncated, infos)
         self.scorer.keep()
         return obs, rew, terminated, truncated, infos
 
@@ -77,7 +78,12 @@ class RewardWrapper(VectorWrapper):
 
     def load_state_dict(self, state: dict[str, Any], infos: dict[str, Any]) -> None:
         """Continue where `state_dict` was taken; infos are those of the restored environment."""
+        self._learn_shapes(infos)
         self.scorer.load_state_dict(state, infos)
+
+    def _learn_shapes(self, infos: dict[str, Any]) -> None:
+        self._check("infos['signals']", infos.get("signals", {}))
+        self._shapes = [(name, np.shape(infos["signals"][name])) for name in self.reward.signals]
 
     def _check(self, where: str, signals: dict[str, Any]) -> None:
         """Refuse infos from which the reward cannot be computed."""

@@ -138,6 +138,26 @@ def test_a_signal_of_the_wrong_shape_is_refused() -> None:
         env.reset()
 
 
+@pytest.mark.parametrize("broken", [np.zeros((1, 1)), np.zeros(3), None, "missing"], ids=str)
+def test_signals_that_change_their_shape_on_the_way_are_refused(
+    monkeypatch: pytest.MonkeyPatch, broken: np.ndarray | str | None
+) -> None:
+    inner = corridors()
+    env = RewardWrapper(inner, make_reward())
+    env.reset()
+    step = inner.step
+
+    def worse(actions: np.ndarray) -> tuple[object, ...]:
+        *rest, infos = step(actions)
+        infos["signals"] = {} if isinstance(broken, str) else {"goal_distance": broken}
+        return *rest, infos
+
+    monkeypatch.setattr(inner, "step", worse)
+    with pytest.raises(ValueError, match=r"infos\['signals'\].*goal_distance.*(has shape|which the reward reads)"):
+        env.step(np.zeros((3, 1)))
+    assert env.scorer.step == 0
+
+
 def test_ends_without_final_signals_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     inner = corridors()
     env = RewardWrapper(inner, make_reward())

@@ -18,6 +18,7 @@ from trainers.idle_settings import without_effect
 from trainers.settings import BehaviorSettings, RunSettings
 from trainers.yaml_file import parse_value, parse_yaml
 from unity_env.settings import UniformSampler
+from unity_env.sim.description import common_parameters
 
 THREE_D_BALL = """
 behaviors:
@@ -230,6 +231,14 @@ def test_a_reward_file_is_looked_up_beside_the_config_then_among_the_shipped(tmp
     settings_ = reward.behaviors[NAME].reward_shaping
     assert settings_ is not None
     assert list(settings_.terms) == ["only"]
+
+
+@pytest.mark.parametrize("name", ["randomized", "randomized_gradually"])
+def test_shipped_environment_parameters_go_with_the_tasks_they_name(name: str) -> None:
+    shipped, _ = load_settings(
+        find_config("arm_pick_place_ppo"), {}, [f"environment_parameters=parameters/{name}.yaml"]
+    )
+    assert set(shipped.environment_parameters) == set(common_parameters())
 
 
 def test_environment_parameters_may_stand_in_a_file_of_their_own(tmp_path: Path) -> None:

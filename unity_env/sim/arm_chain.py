@@ -20,7 +20,8 @@ class ArmChain:
 
     def __init__(self, robot: ArmDescription) -> None:
         self._origins = np.array([joint.origin_m for joint in robot.joints])
-        self._axes = np.array([joint.axis for joint in robot.joints], dtype=np.float64)
+        axes = np.array([joint.axis for joint in robot.joints])
+        self._axes = axes / np.linalg.norm(axes, axis=1, keepdims=True)
         self._tool_tip = np.array(robot.tool_tip_m)
 
     def tool_tips(self, joint_pos: Array) -> Array:
@@ -29,11 +30,12 @@ class ArmChain:
         Args:
             joint_pos: (N, joints), rad.
         """
-        return _tool_tips(joint_pos, self._origins, self._axes, self._tool_tip)
+        return _tool_tips(np.ascontiguousarray(joint_pos), self._origins, self._axes, self._tool_tip)
 
 
 @compiled
 def _tool_tips(joint_pos: Array, origins: Array, axes: Array, tool_tip: Array) -> Array:
+    assert joint_pos.shape[1] == len(origins)
     tips = np.empty((len(joint_pos), 3))
     for row in range(len(joint_pos)):
         point = (tool_tip[0], tool_tip[1], tool_tip[2])

@@ -21,13 +21,15 @@ def scan(origin: Array, heading: Array, rays: Array, centres: Array, radii: Arra
         origin: (N,) complex, m.
         heading: unit complex numbers, (N,).
         rays: their directions from the heading, unit complex numbers, (R,).
-        centres: of the things in the room, (N, K) complex, m; none holds the origin.
+        centres: of the things in the room, (N, K) complex, m; one that holds the origin is not seen.
         radii: theirs, (N, K), m.
         half_width_m: of the room, centred at 0.
 
     Returns:
         (N, R) float32, m.
     """
+    assert len(origin) == len(heading) == len(centres)
+    assert centres.shape == radii.shape
     ranges = np.empty((len(origin), len(rays)), np.float32)
     for row in range(len(origin)):
         place, back = origin[row], heading[row].conjugate()
@@ -51,9 +53,12 @@ def _to_wall(place: float, step: float, half_width: float) -> float:
 
 @compiled
 def _to_circle(centre: complex, radius: float) -> float:
-    """Return the way from 0 along the real axis to a circle's near side; infinite where it is missed."""
+    """Return the way from 0 along the real axis to a circle's near side; infinite where that is not ahead."""
     half_chord_sq = radius**2 - centre.imag**2
-    return math.inf if half_chord_sq < 0.0 or centre.real < 0.0 else centre.real - math.sqrt(half_chord_sq)
+    if half_chord_sq < 0.0:
+        return math.inf
+    near = centre.real - math.sqrt(half_chord_sq)
+    return near if near > 0.0 else math.inf
 
 
 @compiled
@@ -63,6 +68,8 @@ def clearance(origin: Array, centres: Array, radii: Array, half_width_m: float) 
     Returns:
         (N,), m.
     """
+    assert len(origin) == len(centres)
+    assert centres.shape == radii.shape
     free = np.empty(len(origin))
     for row in range(len(origin)):
         place = origin[row]

@@ -35,6 +35,13 @@ def test_the_chain_of_joints_ends_where_the_physics_has_the_tip(model: mujoco.Mj
     np.testing.assert_allclose(tips, [tip_at(model, row) for row in joint_pos], atol=1e-14)
 
 
+def test_an_axis_of_a_joint_may_have_any_length() -> None:
+    joint_pos = np.random.default_rng(0).uniform(-pi, pi, (1, 6))
+    expected = ArmChain(ARM).tool_tips(joint_pos)
+    joints = tuple(joint.model_copy(update={"axis": tuple(3.0 * np.array(joint.axis))}) for joint in ARM.joints)
+    np.testing.assert_allclose(ArmChain(ARM.model_copy(update={"joints": joints})).tool_tips(joint_pos), expected)
+
+
 def in_plane(*angles: float) -> list[float]:
     """Tip of the three pitch joints in their plane: x and z, each link along the sum of the angles before it."""
     first, second, third = np.cumsum(angles)

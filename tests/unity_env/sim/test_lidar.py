@@ -42,6 +42,16 @@ def test_a_cylinder_is_hit_on_its_near_side_by_the_rays_that_meet_it() -> None:
     assert rays_at(0.0, 0.51, [(2.0, 0.0, 0.5)])[0] == pytest.approx(3.0)
 
 
+def test_a_cylinder_around_or_behind_the_origin_is_not_seen() -> None:
+    assert rays_at(0.0, 0.0, [(0.1, 0.0, 0.5)]) == pytest.approx([3, 3, 3, 3])
+    assert rays_at(0.0, 0.0, [(-1.0, 0.0, 0.5)]) == pytest.approx([3, 3, 0.5, 3])
+
+
+def test_things_for_fewer_rows_than_there_are_are_refused() -> None:
+    with pytest.raises(AssertionError):
+        scan(np.zeros(2, complex), np.ones(2, complex), CROSS, *things([(2.0, 0.0, 0.5)]), 3.0)
+
+
 def test_clearance_is_the_distance_of_the_nearest_thing() -> None:
     two = things([(2.0, 0.0, 0.5), (0.0, -1.0, 0.2)])
     assert clearance(np.array([0.0 + 0.0j]), *two, 3.0) == pytest.approx([0.8])

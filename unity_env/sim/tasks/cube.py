@@ -96,7 +96,7 @@ class CubeInScene:
             "cube_height": pos[:, 2:] - 0.5 * size,
             "cube_size": size,
             "cube_tool": (tool_cube[:, None] @ hand.rotation)[:, 0],
-            "cube_turn": turn_between(hand.axis, self._body_mat[rows].reshape(-1, 3, 3)),
+            "cube_turn": turn_between(hand.axis, np.ascontiguousarray(self._body_mat[rows]).reshape(-1, 3, 3)),
             "goal_cube": goal_cube,
             "tool_cube_distance": tool_cube_distance,
             "cube_goal_distance": _length(goal_cube),
@@ -113,6 +113,7 @@ def turn_between(axis: Array, cube: Array) -> Array:
         axis: (N, 3).
         cube: the cube's axes as columns, (N, 3, 3); the most upright one is left out.
     """
+    assert len(axis) == len(cube)
     turns = np.empty((len(axis), 2))
     for row in range(len(axis)):
         side = (np.abs(cube[row, 2]).argmax() + 1) % 3

@@ -88,7 +88,8 @@ class MobileBase:
         self, rows: Rows, heading: Array, centres: Array, radii: Array, half_width_m: float
     ) -> dict[str, Array]:
         """Measure lidar, nearness and clearance in a square room; arguments as in `unity_env.sim.lidar.scan`."""
-        position, radius = self.position[rows], self.robot.chassis.radius_m
+        position, radius = np.ascontiguousarray(self.position[rows]), self.robot.chassis.radius_m
+        centres = np.ascontiguousarray(centres)
         ranges = scan(position, heading, self._rays, centres, radii, half_width_m)
         lidar = np.minimum(ranges, self.robot.lidar.max_range_m)
         free = clearance(position, centres, radii, half_width_m) - radius

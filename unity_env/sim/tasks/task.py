@@ -56,7 +56,7 @@ class Task(ABC):
         view: where pictures are taken from.
         draggable: mocap bodies that a spectator may move, where the scene has them.
         stage: how far a new state is computed; `mjSTAGE_NONE` where `measure` reads positions and velocities of joints
-            alone, and nothing that follows from them.
+            alone, and forces and contacts as the last substep left them.
         roles: the robots' parts, one ML-Agents behavior each.
         batch: the simulations, one per row.
         memory: what the task remembers between steps, name -> (num_rows, ...); part of a checkpoint.

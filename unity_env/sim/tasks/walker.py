@@ -106,11 +106,12 @@ class Walkers:
         Args:
             others: where somebody stands whom the person does not walk into, (num_rows,) complex, m.
         """
-        _walk(self._people, others, self._gait, self._dt_s)
+        _walk(self._people, np.ascontiguousarray(others), self._gait, self._dt_s)
 
 
 @compiled
 def _walk(people: People, others: Array, gait: Gait, dt_s: float) -> None:
+    assert len(others) == len(people.position)
     for row in range(len(others)):
         leg = people.legs[row, people.leg[row]]
         offset = complex(leg[0], leg[1]) - people.position[row]
