@@ -71,6 +71,6 @@ class Episodes:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue where `state_dict` was taken."""
-        read = {name: [np.array(part) for part in state[name]] for name in ("obs", "act", "rew", "episode")}
-        self._ended, self._under_way = np.array(state["ended"]), np.array(state["under_way"])
+        read = {name: [np.asarray(part).copy() for part in state[name]] for name in ("obs", "act", "rew", "episode")}
+        self._ended, self._under_way = (np.asarray(state[name]).copy() for name in ("ended", "under_way"))
         self._steps = list(zip(*read.values(), strict=True))

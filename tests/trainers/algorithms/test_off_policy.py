@@ -353,7 +353,7 @@ def test_sacs_policy_loss_is_alpha_logp_minus_the_smaller_critic() -> None:
     sac.critic_optimizer = torch.optim.SGD(sac.critic.parameters(), lr=0.0)
     sac.critic.weight.data = torch.tensor([[3.0], [2.0]])
     decides(sac, torch.full((2, 1), 0.5), torch.full((2,), -4.0))
-    assert float(sac.gradient_step(BATCH)["losses/policy_loss"]) == pytest.approx(0.2 * -4.0 - (2 * 0.5 + 1.5))
+    assert sac.gradient_step(BATCH)["losses/policy_loss"].item() == pytest.approx(0.2 * -4.0 - (2 * 0.5 + 1.5))
 
 
 @pytest.mark.parametrize("kind", KINDS)
