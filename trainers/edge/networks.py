@@ -131,7 +131,7 @@ def network_file(backend: str) -> str:
 
 
 def load_network(backend: str, folder: Path, inputs: Mapping[str, Array]) -> Any:
-    """Load a bundle's network: a callable with `outputs`.
+    """Load a bundle's network, which has `run` and `outputs`.
 
     Args:
         backend: numpy, onnx, or tensorrt, which is ONNX Runtime with NVIDIA's TensorRT below it.
