@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from .errors import EdgeError
 from .operators import OPERATORS
 
 Array = np.ndarray
+Step = Mapping[str, Any]
+Program = Mapping[str, Any]
+Limits = Mapping[str, Tuple[Array, Array]]
 BACKENDS = ("numpy", "onnx", "tensorrt")
 
 
@@ -21,6 +24,8 @@ class NumpyNetwork:
     Args:
         path: of the file.
         inputs: name -> array that is read in every call, (1, *shape) float32.
+        limits: output -> the least and the greatest that the caller makes of it, (A,) each. A clip of the network's
+            own that allows as much is left out.
 
     Attributes:
         outputs: name -> array that a call fills.
@@ -29,14 +34,18 @@ class NumpyNetwork:
         EdgeError: the file is no such network, or has an operator that this runtime does not know.
     """
 
-    def __init__(self, path: Path, inputs: Mapping[str, Array]) -> None:
+    def __init__(self, path: Path, inputs: Mapping[str, Array], limits: Optional[Limits] = None) -> None:
         constants, program = read_program(path)
         missing = [name for name in program["inputs"] if name not in inputs]
         if missing:
             raise EdgeError(f"{path}: the network reads {', '.join(missing)}, actor.json does not have it")
         known: Dict[str, Array] = {**constants, **inputs}
         calls: List[Callable[[], object]] = []
+        needless = [_needless_clip(program, constants, output, *ends) for output, ends in (limits or {}).items()]
         for step in program["steps"]:
+            if step in needless:
+                known[step["outputs"][0]] = known[step["inputs"][0]]
+                continue
             if step["op"] not in OPERATORS:
                 raise EdgeError(f"{path}: operator {step['op']} is not one of this runtime's; take a newer one")
             given = [known[name] if name else np.empty(0, np.float32) for name in step["inputs"]]
@@ -50,6 +59,19 @@ class NumpyNetwork:
         """Compute the outputs of what the inputs hold."""
         for call in self._calls:
             call()
+
+
+def _needless_clip(program: Program, constants: Mapping[str, Array], output: str, low: Array, high: Array) -> Step:
+    """Return the clip that an output is, or is a slice of, where narrower limits follow; an empty step otherwise."""
+    makers: Dict[str, Step] = {name: step for step in program["steps"] for name in step["outputs"]}
+    read = [*program["outputs"], *(name for step in program["steps"] for name in step["inputs"])]
+    step = makers.get(output, {})
+    while step.get("op") == "Slice" and read.count(step["inputs"][0]) == 1:
+        step = makers.get(step["inputs"][0], {})
+    ends = [constants.get(name, np.empty(0)) for name in step.get("inputs", [])[1:]]
+    if step.get("op") != "Clip" or [end.size for end in ends] != [1, 1] or read.count(output) > 1:
+        return {}
+    return step if ends[0] <= low.min() and high.max() <= ends[1] else {}
 
 
 def read_program(path: Path) -> Tuple[Dict[str, Array], Dict[str, Any]]:
@@ -130,20 +152,21 @@ def network_file(backend: str) -> str:
     return "actor.npz" if backend == "numpy" else "actor.onnx"
 
 
-def load_network(backend: str, folder: Path, inputs: Mapping[str, Array]) -> Any:
+def load_network(backend: str, folder: Path, inputs: Mapping[str, Array], limits: Optional[Limits] = None) -> Any:
     """Load a bundle's network, which has `run` and `outputs`.
 
     Args:
         backend: numpy, onnx, or tensorrt, which is ONNX Runtime with NVIDIA's TensorRT below it.
         folder: of the bundle.
         inputs: name -> array that is read in every call.
+        limits: output -> the least and the greatest that the caller makes of it.
 
     Raises:
         EdgeError: it cannot be loaded.
     """
     path = folder / network_file(backend)
     if backend == "numpy":
-        return NumpyNetwork(path, inputs)
+        return NumpyNetwork(path, inputs, limits)
     if backend == "onnx":
         return OnnxNetwork(path, inputs)
     if backend == "tensorrt":

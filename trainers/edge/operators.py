@@ -20,6 +20,7 @@ Builder = Callable[[Sequence[Array], Mapping[str, Any]], Built]
 # numpy's clip in one call, which np.clip wraps in Python
 clip: Any = import_module("numpy.core.umath" if np.__version__ < "2" else "numpy._core.umath").clip
 
+NARROW = 8  # a matrix with so few columns is multiplied faster by columns than by rows
 ZERO, HALF, ONE = (np.array(value, dtype=np.float32) for value in (0.0, 0.5, 1.0))
 
 
@@ -140,7 +141,8 @@ def _gemm(inputs: Sequence[Array], attributes: Mapping[str, Any]) -> Built:
     given, flat = (x[0], out[0]) if len(x) == 1 else (x, out)  # a vector is faster than a matrix of one row
     whole = _with_one(given)
     if bias and len(x) == 1 and whole is not None:
-        return [out], [partial(whole.dot, np.vstack((weight, bias[0].reshape(-1) * factor)), flat)]
+        rows = np.vstack((weight, bias[0].reshape(-1) * factor))
+        return [out], [partial(whole.dot, np.asfortranarray(rows) if rows.shape[1] <= NARROW else rows, flat)]
     calls: Calls = [partial(given.dot, weight, flat)]
     if bias:
         calls.append(partial(np.add, flat, bias[0].reshape(-1) * factor, flat))

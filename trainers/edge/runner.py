@@ -18,8 +18,8 @@ from .operators import clip, room
 
 Array = np.ndarray
 Observation = Union[Array, Sequence[float], Mapping[str, Any]]
-FLOAT32 = np.dtype(np.float32)
-LARGEST_SQUARE = 1e30  # sum of squares of what an observation or an action can be
+LARGEST = 1e15  # length that the vector of an observation or an action can have
+CONTINUOUS = "deterministic_continuous_actions"
 ALLOWED = 0.5  # masks above it are 1, to the networks too
 log = logging.getLogger("robotrl.edge")
 
@@ -64,7 +64,10 @@ class ActorRunner:
         self.reason = ""
         self.clock = clock
         self._make_buffers(bundle)
-        self._network = load_network(backend, bundle.folder, self._inputs)
+        low, high = (np.array(part, np.float32) for part in (bundle.safety.action_low, bundle.safety.action_high))
+        self._limits = low, high
+        limits = {CONTINUOUS: self._limits} if bundle.continuous else {}
+        self._network = load_network(backend, bundle.folder, self._inputs, limits)
         self._compute: Callable[[], None] = self._network.run
         self._finish: List[Callable[[], object]] = self._make_finish(bundle)
         self._patience_s = bundle.safety.watchdog_periods * self.period_s
@@ -92,8 +95,8 @@ class ActorRunner:
         self._memory = np.zeros((1, 1, bundle.memory_size), np.float32)
         if bundle.memory_size:
             self._inputs["recurrent_in"] = self._memory
-        self._shape, self._take = self._whole.shape, self._whole.__setitem__
-        self._square_of_whole = _square_of(self._whole)
+        self._view: Any = self._whole.data
+        self._square_of_whole = partial(self._whole.dot, self._whole)
 
     def _make_finish(self, bundle: Bundle) -> List[Callable[[], object]]:
         """Return what brings the network's outputs into the action, within limits."""
@@ -107,9 +110,9 @@ class ActorRunner:
         numbers = self._wanted[:size]
         calls: List[Callable[[], object]] = []
         if size:
-            numbers = self._network.outputs["deterministic_continuous_actions"].reshape(-1)
+            numbers = self._network.outputs[CONTINUOUS].reshape(-1)
             calls += self._limiting(numbers)
-        self._square_of_numbers = _square_of(numbers)
+        self._numbers_as_list = numbers.tolist
         if bundle.branches:
             chosen = self._network.outputs["deterministic_discrete_actions"].reshape(-1)
             calls.append(partial(np.copyto, self._action[size:], chosen, "unsafe"))
@@ -120,7 +123,7 @@ class ActorRunner:
     def _limiting(self, wanted: Array) -> List[Callable[[], object]]:
         """Return the calls that move the continuous action to `wanted` as far as limits and rates allow."""
         safety, action = self.bundle.safety, self._action[: len(wanted)]
-        low, high = (np.array(part, np.float32) for part in (safety.action_low, safety.action_high))
+        low, high = self._limits
         if safety.rate_limit_per_s is None:
             return [partial(clip, wanted, low, high, action)]
         step = np.array(safety.rate_limit_per_s, np.float32) * np.float32(self.period_s)
@@ -153,19 +156,20 @@ class ActorRunner:
         Raises:
             EdgeError: a component is missing, unknown, or of the wrong length.
         """
-        if not (type(obs) is Array and obs.shape == self._shape and obs.dtype is FLOAT32):
-            obs = self._read(obs)
-        self._take(..., obs)
+        try:
+            self._view[:] = obs
+        except (TypeError, ValueError):  # no vector of so many float32
+            self._view[:] = self._read(obs)
         now = self.clock()
         if now - self._seen_s > self._patience_s:
             self._memory.fill(0.0)  # it knows nothing of the gap
-        if not self._square_of_whole() < LARGEST_SQUARE:  # one call; what is no number is not smaller, either
+        if not self._square_of_whole() < LARGEST * LARGEST:  # one call; what is no number is not smaller, either
             return self._stay_safe(self._not_finite())
         if self._branches and not all(allowed.max() > ALLOWED for allowed in self._branches):
             return self._stay_safe(self._forbidden())
         self._seen_s = now
         self._compute()
-        if not self._square_of_numbers() < LARGEST_SQUARE:
+        if not math.hypot(*self._numbers_as_list()) < LARGEST:
             return self._stay_safe("the network's action is not finite")
         for call in self._finish:
             call()
@@ -255,7 +259,7 @@ class ActorRunner:
         return f"{message}; {got - wanted} are behind {self.bundle.observation[-1].name}, the last component"
 
     def _not_finite(self) -> str:
-        index = int(np.argmin(np.abs(self._whole) < LARGEST_SQUARE**0.5))
+        index = int(np.argmin(np.abs(self._whole) < LARGEST))
         for part in self.bundle.observation:
             if index < part.size:
                 return f"observation {part.name}[{index}] is not finite"
@@ -282,11 +286,6 @@ class ActorRunner:
     def _recovered(self) -> None:
         log.warning("observations are back: the policy acts again")
         self.reason = ""
-
-
-def _square_of(x: Array) -> Callable[[], Any]:
-    """Return what computes the sum of squares of what x holds; numpy's method takes half of its function's time."""
-    return partial(x.dot, x)
 
 
 def _values(given: Any, name: str, size: int) -> Array:

@@ -5,6 +5,7 @@ import logging
 import math
 import shutil
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,44 @@ def test_actions_change_no_faster_than_the_rate(bundles: dict[str, Path]) -> Non
         expected = before + np.clip(free.act(obs) - before, -0.08, 0.08)
         before = limited.act(obs).copy()
         np.testing.assert_allclose(before, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("high", [1.0, 0.3])
+@pytest.mark.parametrize("rate", [None, 10.0])
+def test_an_actor_beyond_its_limits_is_the_same_on_every_backend(
+    bundles: dict[str, Path], high: float, rate: float | None
+) -> None:
+    runners = [
+        ActorRunner(bundles["continuous"], backend, safety={"action_high": high, "rate_limit_per_s": rate})
+        for backend in ("numpy", "onnx")
+    ]
+    ends = []
+    for seed in range(30):
+        obs = observation(seed=seed) * np.float32(1e4)
+        numpy_action, onnx_action = (runner.act(obs).copy() for runner in runners)
+        np.testing.assert_allclose(numpy_action, onnx_action, atol=1e-5)
+        ends += [numpy_action.min(), numpy_action.max()]
+    assert (min(ends), max(ends)) == (-1.0, np.float32(high))
+
+
+VECTORS: dict[str, Callable[[np.ndarray], Any]] = {
+    "list": lambda obs: obs.tolist(),
+    "doubles": lambda obs: obs.astype(np.float64),
+    "the other byte order": lambda obs: obs.astype(">f4"),
+    "every second number": lambda obs: obs.repeat(2)[::2],
+    "objects": lambda obs: obs.astype(object),
+    "a row": lambda obs: obs[None],
+    "a tensor": torch.from_numpy,
+    "a memoryview": lambda obs: obs.data,
+}
+
+
+@pytest.mark.parametrize("kind", VECTORS)
+def test_any_vector_of_numbers_is_an_observation(bundles: dict[str, Path], kind: str) -> None:
+    runner = runner_of(bundles["continuous"])
+    expected = runner.act(observation()).copy()
+    runner.act(observation(seed=1))
+    np.testing.assert_array_equal(runner.act(VECTORS[kind](observation())), expected)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, 1e300, 1e16])

@@ -192,3 +192,31 @@ def test_a_bias_rides_behind_the_input_only_where_nobody_can_write_there(tmp_pat
             np.testing.assert_allclose(network.outputs["out"], layer(torch.from_numpy(obs)), atol=1e-6)
     with pytest.raises(ValueError, match="read-only"):
         np.asarray(room((1, 4)).base)[4] = 2.0
+
+
+class Clipped(nn.Module):
+    """Twice what comes in, clipped to [-1, 1], and of that the first two; the rest is given out where `whole`."""
+
+    def __init__(self, *, whole: bool = False) -> None:
+        super().__init__()
+        self.whole = whole
+
+    def forward(self, obs: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        clipped = torch.clamp(2.0 * obs, -1.0, 1.0)
+        return (clipped[:, :2], clipped.neg()) if self.whole else clipped[:, :2]
+
+
+@pytest.mark.parametrize(
+    ("whole", "high", "out"),
+    [(False, 1.0, [10.0, -1.0]), (False, 0.5, [10.0, -1.0]), (False, 1.5, [1.0, -1.0]), (True, 1.0, [1.0, -1.0])],
+    ids=["as wide", "wider than the limits", "narrower than the limits", "read by others too"],
+)
+def test_a_clip_is_left_out_where_the_callers_limits_repeat_it(
+    tmp_path: Path, whole: bool, high: float, out: list[float]
+) -> None:
+    obs = np.array([[5.0, -0.5, 3.0]], np.float32)
+    converted(Clipped(whole=whole), tmp_path, {"obs_0": torch.from_numpy(obs)}, ["out", "rest"][: 1 + whole])
+    limits = {"out": (np.full(2, -1.0, np.float32), np.array([0.3, high], np.float32))}
+    network = NumpyNetwork(tmp_path / "actor.npz", {"obs_0": obs}, limits)
+    network.run()
+    assert network.outputs["out"].tolist() == [out]
