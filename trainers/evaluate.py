@@ -1,6 +1,6 @@
 """Separate episodes that measure a policy, or the policies of several behaviors in one scene."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -209,10 +209,17 @@ def evaluate(env: VectorEnv[Any, Any, Any], policy: Policy, episodes: int, seed:
     return tally.result()
 
 
-def evaluate_world(world: World, policies: Mapping[str, Policy], episodes: int, seed: int) -> dict[str, Evaluation]:
+def evaluate_world(
+    world: World,
+    policies: Mapping[str, Policy],
+    episodes: int,
+    seed: int,
+    stopped: Callable[[], bool] = lambda: False,
+) -> dict[str, Evaluation]:
     """Measure the policies of all behaviors of a scene, which act together; behavior -> its evaluation.
 
-    Behaviors without a policy stand still; those that join the scene late are waited for, 10,000 steps at most.
+    Behaviors without a policy stand still; those that join the scene late are waited for, 10,000 steps at most. As soon
+    as `stopped`, all that was measured is dropped, and nothing returned.
 
     Raises:
         RunError: not one episode of a behavior was finished.
@@ -231,6 +238,8 @@ def evaluate_world(world: World, policies: Mapping[str, Policy], episodes: int, 
     while not all(tally.complete for tally in tallies.values()) or (
         len(tallies) < len(policies) and waited < SILENT_STEPS
     ):
+        if stopped():
+            return {}
         waited += 1
         results = world.step({name: policies[name](*seen[name]) for name in tallies})
         admit(world.newcomers())

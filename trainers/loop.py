@@ -21,7 +21,13 @@ from trainers.run_folder import RunFolder
 from trainers.settings import EvaluationSettings
 from trainers.world import World
 
-Evaluate = Callable[[int, int], dict[str, Evaluation]]
+
+class Evaluate(Protocol):
+    """Runs evaluation episodes."""
+
+    def __call__(self, episodes: int, seed: int, stopped: Callable[[], bool] = ..., /) -> dict[str, Evaluation]:
+        """Return what the deterministic policies came to, by behavior; nothing if it is `stopped`."""
+        ...
 
 
 class Roster(Protocol):
@@ -41,7 +47,7 @@ class TrainingLoop:
         world: the scene, with the rewards in place.
         roster: of the behaviors, each with what trains it.
         evaluation: when and how to evaluate.
-        evaluate: (episodes, seed) -> what the deterministic policies came to; None where that cannot be had.
+        evaluate: runs evaluation episodes; None where there can be none.
         curricula: of the environment parameters.
         folder: where the run's files go.
         display: what the user sees.
@@ -65,6 +71,7 @@ class TrainingLoop:
         self.solved = False
         self.stop_requested = False
         self._saved_step = self._evaluated_step = 0
+        self._evaluation_due = False
         self._seconds = dict.fromkeys(("policy", "simulation", "update", "evaluation"), 0.0)
 
     @property
@@ -102,11 +109,13 @@ class TrainingLoop:
                 trainer.metrics.close()
 
     def request_stop(self) -> None:
-        """End the run after the next update."""
+        """End the run after the next update, or in the middle of an evaluation, which is made up for on resume."""
         self.stop_requested = True
         self.display.note("stopping after this update; once more stops at once")
 
     def _run(self) -> None:
+        if self._evaluation_due:
+            self._evaluate()
         while self._learning and not (self.solved or self.stop_requested):
             self._collect()
             self._update()
@@ -209,8 +218,9 @@ class TrainingLoop:
         if self.evaluate is None:
             return
         started = time.perf_counter()
-        results = self.evaluate(self.evaluation.episodes, self.evaluation.seed)
+        results = self.evaluate(self.evaluation.episodes, self.evaluation.seed, lambda: self.stop_requested)
         self._seconds["evaluation"] += time.perf_counter() - started
+        self._evaluation_due = self.stop_requested and not results
         self._evaluated_step = self.step
         if not results:  # of those who train, none has appeared in the scene of the evaluation
             return
@@ -242,6 +252,7 @@ class TrainingLoop:
             "moment": {name: trainer.step for name, trainer in self.trainers.items()},
             "best": self.best,
             "solved": self.solved,
+            "evaluation_due": self._evaluation_due,
             "env": self.world.state_dict(),
             "curricula": self.curricula.state_dict(),
         }
@@ -253,6 +264,7 @@ class TrainingLoop:
             self.trainers[name].load_state_dict(state)
         first = next(iter(states.values()))
         self._saved_step = self._evaluated_step = self.step
+        self._evaluation_due = bool(first.get("evaluation_due", False))
         threshold = self.evaluation.success_threshold
         self.solved = threshold is not None and first["solved"] and first["best"][0] >= threshold
         self.best = tuple(first["best"])

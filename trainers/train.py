@@ -115,8 +115,8 @@ def _resume(loop: TrainingLoop, roster: Roster, changed: list[str]) -> None:
 
 
 def _evaluator(settings: RunSettings, document: Document, roster: Roster, worlds: ExitStack) -> Evaluate | None:
-    """Return what runs evaluation episodes, (episodes, seed) -> evaluations; None in the Editor."""
+    """Return what runs evaluation episodes; None in the Editor."""
     if settings.env_settings.env_path is None:
         return None
     world = worlds.enter_context(closing(make_world(settings, document, evaluation=True, late=True)))
-    return lambda episodes, seed: evaluate_world(world, roster.policies, episodes, seed)
+    return lambda *episodes: evaluate_world(world, roster.policies, *episodes)
