@@ -32,7 +32,7 @@ Beside = Callable[[Trained, RunSettings, Document], dict[str, float]]
 TABLE_HEAD = """# Results
 
 Every row is one command: `python benchmarks/learning.py --config <config>`, those that end in `_randomized` with
-`--set environment_parameters=parameters/randomized.yaml --name <config>_randomized`; `fetch_reach_ddpg_her` is
+`--name <config>_randomized` and the settings below the table; `fetch_reach_ddpg_her` is
 `python benchmarks/fetch_reach.py`, whose robot is not this project's. Success is that of the deterministic policy on
 200 held-out episodes; where several robots share a scene, their joint success. Minutes are
 wall time of training, evaluations and export on 2 cores without a GPU; steps count all rows. Beside it stand the
@@ -161,7 +161,7 @@ def draw(result: dict[str, Any], path: Path) -> None:
 
 def write_table(folder: Path) -> None:
     """Write README.md from all results in the folder."""
-    rows, curves = [], []
+    rows, changed, curves = [], [], []
     for path in sorted(folder.glob("*.json")):
         result = json.loads(path.read_text(encoding="utf-8"))
         runs = result["seeds"]
@@ -174,8 +174,10 @@ def write_table(folder: Path) -> None:
             f"| `{result['config']}` | {', '.join(str(run['seed']) for run in runs)} | {success.mean():.1%} ({each}) "
             f"| {steps.mean():,.0f} | {seconds.mean() / 60:.1f} | {beside} |\n"
         )
+        if result["overrides"]:
+            changed.append(f"- `{result['config']}`: `--set {' '.join(result['overrides'])}`\n")
         curves.append(f"\n![{result['config']}]({path.stem}.svg)\n")
-    (folder / "README.md").write_text(TABLE_HEAD + "".join(rows) + "".join(curves), encoding="utf-8")
+    (folder / "README.md").write_text(TABLE_HEAD + "".join([*rows, "\n", *changed, *curves]), encoding="utf-8")
 
 
 if __name__ == "__main__":
