@@ -96,7 +96,7 @@ class ActorRunner:
         if bundle.memory_size:
             self._inputs["recurrent_in"] = self._memory
         self._view: Any = self._whole.data
-        self._square_of_whole = partial(self._whole.dot, self._whole)
+        self._square_of_whole: Callable[[], Any] = partial(self._whole.dot, self._whole)
 
     def _make_finish(self, bundle: Bundle) -> List[Callable[[], object]]:
         """Return what brings the network's outputs into the action, within limits."""
@@ -163,7 +163,11 @@ class ActorRunner:
         now = self.clock()
         if now - self._seen_s > self._patience_s:
             self._memory.fill(0.0)  # it knows nothing of the gap
-        if not self._square_of_whole() < LARGEST * LARGEST:  # one call; what is no number is not smaller, either
+        try:
+            fits = self._square_of_whole() < LARGEST * LARGEST  # one call; what is no number is not smaller, either
+        except (FloatingPointError, RuntimeWarning):  # a program that made overflows errors
+            fits = False
+        if not fits:
             return self._stay_safe(self._not_finite())
         if self._branches and not all(allowed.max() > ALLOWED for allowed in self._branches):
             return self._stay_safe(self._forbidden())
@@ -302,10 +306,10 @@ def _numbers(given: Any) -> Optional[Array]:
     try:
         with np.errstate(over="ignore"):
             return np.asarray(np.asarray(given, np.float64), np.float32).reshape(-1)
-    except (TypeError, ValueError, OverflowError):
+    except (TypeError, ValueError, OverflowError, RuntimeError):  # the last is torch's, for what requires a gradient
         return None
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    text = " ".join(repr(value).split())
     return text if len(text) <= 60 else text[:57] + "..."

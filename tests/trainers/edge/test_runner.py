@@ -169,7 +169,7 @@ def test_any_vector_of_numbers_is_an_observation(bundles: dict[str, Path], kind:
     np.testing.assert_array_equal(runner.act(VECTORS[kind](observation())), expected)
 
 
-@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, 1e300, 1e16])
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, 1e300, 1e20, 1e16])
 def test_an_observation_that_is_not_finite_gives_the_safe_action_and_the_reason(
     bundles: dict[str, Path], bad: float, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -241,6 +241,8 @@ def test_velocities_stop_by_default_and_a_choice_takes_the_one_that_stands_still
         (np.zeros(28, np.float32), r"28 numbers, the actor was trained with 27; 1 are behind last_action"),
         (np.zeros(5), r"they end in joint_pos, which is numbers 0 to 5"),
         ([["a"]], r"expected 27 numbers, got \[\['a'\]\]"),
+        (np.array([["a"], ["b"]]), r"expected 27 numbers, got array\(\[\['a'\], \['b'\]\]"),
+        (torch.zeros(27, requires_grad=True), r"expected 27 numbers, got tensor\(\[0"),
         (None, r"expected 27 numbers, got None|27"),
         ({"joint_pos": [0.0] * 6}, r"component joint_vel is missing"),
         ({"joint_pos": [0.0] * 5}, r"component joint_pos has 5 numbers, the actor was trained with 6"),
