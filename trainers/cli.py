@@ -16,6 +16,7 @@ from rich.text import Text
 
 from trainers.edge.errors import EdgeError
 from trainers.errors import RunError, UserError
+from trainers.files import check_place
 from trainers.rewards_cli import app as rewards_app
 from trainers.tables import episodes_of, print_evaluations, print_exports
 from trainers.train_cli import spread_env_args, train, with_options
@@ -161,8 +162,7 @@ def record(
     from trainers.imitation.driving import record_by_keyboard  # noqa: PLC0415
     from trainers.imitation.recorder import record_demonstrations  # noqa: PLC0415
 
-    if not output.absolute().parent.is_dir():
-        raise UserError(f"{output}: no folder {output.parent}")
+    check_place(output)
     if keyboard or policy == "keyboard":
         written = record_by_keyboard(target, output, episodes, seed, behavior, results_dir, speed, port or None)
         print()

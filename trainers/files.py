@@ -4,6 +4,20 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from trainers.errors import UserError
+
+
+def check_place(path: Path) -> None:
+    """Look whether a file can be written at `path`, before the work that fills it.
+
+    Raises:
+        UserError: its folder is not there, or it is a folder itself.
+    """
+    if not path.absolute().parent.is_dir():
+        raise UserError(f"{path}: no folder {path.parent}")
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder; expected the name of a file")
+
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary file beside `path`, flush it to disk, rename it to `path`.

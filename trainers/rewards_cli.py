@@ -10,6 +10,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from trainers.errors import UserError
+from trainers.files import check_place
 
 if TYPE_CHECKING:
     from reward_shaping.lint import Finding
@@ -162,8 +163,7 @@ def record(
     """Record what an environment signals while a policy acts, for `lint --recording`."""
     from trainers.record import record as record_episodes  # noqa: PLC0415
 
-    if not output.absolute().parent.is_dir():
-        raise UserError(f"{output}: no folder {output.parent}")
+    check_place(output)
     recording = record_episodes(target, policy, episodes, seed, behavior, results_dir)
     recording.save(output)
     solved = recording.solved

@@ -204,6 +204,7 @@ def test_cases_that_fail_are_told_with_their_line(tmp_path: Path) -> None:
         (["test", "mobile_goal_ppo"], [r"mobile_goal_ppo\.yaml", "terms"]),
         (["record", "mobile_gaol", "-o", "a.npz"], ["mobile_gaol: not a run", "tasks are"]),
         (["record", "mobile_goal", "-o", "nowhere/a.npz"], ["no folder nowhere"]),
+        (["record", "mobile_goal", "-o", "."], ["is a folder; expected the name of a file"]),
         (["record", "mobile_goal", "-o", "a.npz", "--policy", "best"], ["--policy: best is neither random nor"]),
         (["record", "playroom", "-o", "a.npz"], ["--behavior: is missing"]),
     ],

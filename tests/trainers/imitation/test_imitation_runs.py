@@ -78,6 +78,7 @@ def test_other_robots_can_be_recorded(tmp_path: Path, target: str, more: list[st
     ("arguments", "says"),
     [
         (["arm_reach", "-o", "nowhere/a.demo"], "no folder nowhere"),
+        (["arm_reach", "-o", "."], r"\.: is a folder; expected the name of a file"),
         (["arm_rech", "-o", "a.demo"], "arm_rech: not a run"),
         (["playroom", "-o", "a.demo"], "--behavior: is missing"),
         (["arm_reach", "-o", "a.demo", "--policy", "best"], "--policy: best is neither random nor"),
