@@ -205,13 +205,15 @@ def for_a3c(settings: RunSettings, document: Document) -> RunSettings:
     Raises:
         UserError: what A3C cannot be combined with, with its line.
     """
+    others = settings.default_settings
+    for_newcomers = others is not None and others.trainer_type == "a3c"
+    if settings.env_settings.sim_task is None and (is_a3c(settings) or for_newcomers):
+        raise document.error(("env_settings", "env_path"), "a3c's workers need simulations of their own: sim:<task>")
     if not is_a3c(settings):
         return settings
     if len(settings.behaviors) > 1:
         names = ", ".join(settings.behaviors)
         raise document.error(("behaviors",), f"a3c trains one behavior alone, these are {names}")
-    if settings.env_settings.sim_task is None:
-        raise document.error(("env_settings", "env_path"), "a3c's workers need simulations of their own: sim:<task>")
     if (settings.torch_settings.device or "cpu") != "cpu":
         raise document.error(("torch_settings", "device"), "a3c's networks are in memory that processes share: cpu")
     for parameter, of in settings.environment_parameters.items():

@@ -15,7 +15,7 @@ import torch
 import torch.multiprocessing as mp
 from torch import nn
 
-from tests.helpers import BEHAVIOR, NAME, checkpoint_of, cli, train_tiny, write_config
+from tests.helpers import BEHAVIOR, NAME, assert_refused, checkpoint_of, cli, train_tiny, write_config
 from tests.processes import is_running, wait_until
 from trainers.a3c.networks import GlobalNetworks
 from trainers.hyperparameters import A3cHyperparameters
@@ -137,3 +137,9 @@ def test_what_a3c_cannot_do_is_refused_with_its_line(
     assert re.search(r"tiny\.yaml:\d+: ", outcome.err)
     assert where in outcome.err
     assert what in outcome.err
+
+
+def test_behaviors_that_nobody_names_cannot_be_a3cs_on_a_player(tmp_path: Path) -> None:
+    changes = {"env_settings.env_path": "./player", "default_settings": {"trainer_type": "a3c"}}
+    outcome = cli("train", write_config(tmp_path, changes), "--results-dir", tmp_path / "results")
+    assert_refused(outcome, r"tiny\.yaml:\d+: env_settings\.env_path", "a3c's workers need simulations of their own")
