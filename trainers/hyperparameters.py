@@ -89,7 +89,7 @@ class A2cHyperparameters(ActorCriticHyperparameters):
 
     Attributes:
         rms_decay: alpha of RMSprop.
-        rms_epsilon: added to its mean square under the root.
+        rms_epsilon: added to the root of its mean square.
         normalize_advantage: to mean 0 and standard deviation 1 in every rollout, as PPO does; the paper does not.
     """
 
@@ -106,6 +106,7 @@ class A3cHyperparameters(A2cHyperparameters):
 
     Attributes:
         buffer_size: of each worker.
+        rms_epsilon: added under the root, as in the paper.
         num_workers: processes with a simulation of their own each; null: one per CPU.
     """
 
