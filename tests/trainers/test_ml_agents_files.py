@@ -19,7 +19,6 @@ from trainers.config import load_settings
 from trainers.errors import UserError
 from trainers.idle_settings import without_effect
 from trainers.learner import make_algorithm
-from trainers.settings import NetworkSettings
 from unity_env import UnityVectorEnv
 
 Tree = dict[str, Any]
@@ -213,12 +212,10 @@ FILES: dict[str, Tree] = {
         **SELF_PLAY) for name in ("Goalie", "Striker")}},
 }  # fmt: skip
 
-HAS_MEMORY = NetworkSettings.model_fields["memory"].annotation is not type(None)
 REFUSED = {
     name: r"trainer_type: poca, which trains groups of agents, is out of scope" for name in FILES if "poca" in name
 }
 REFUSED |= {"ppo/SoccerTwos": r"self_play: self-play is out of scope"}
-REFUSED |= {} if HAS_MEMORY else dict.fromkeys(("ppo/Hallway", "sac/Hallway", "imitation/Hallway"), "memory")
 DROPPED = {"output_path", "encoding_size"}  # read and left out, or read as what they are called now
 
 
