@@ -169,9 +169,8 @@ def record(
     else:
         written = record_demonstrations(target, output, policy, episodes, seed, behavior, results_dir)
     solved = "" if written.solved is None else f", {written.solved:,} solved"
-    print(
-        f"demos     {output}  ({written.behavior}, {written.episodes:,} episodes{solved}, {written.decisions:,} steps)"
-    )
+    episodes_written = "1 episode" if written.episodes == 1 else f"{written.episodes:,} episodes"
+    print(f"demos     {output}  ({written.behavior}, {episodes_written}{solved}, {written.decisions:,} steps)")
 
 
 @tasks_app.command("list")

@@ -97,6 +97,8 @@ class Display:
             ("length", "environment/episode_length", "6.1f"),
             ("kl", "policy/kl", "6.4f"),
             ("entropy", "policy/entropy", "6.2f"),
+            ("epsilon", "policy/epsilon", "4.2f"),
+            ("q", "value/q_mean", "7.2f"),
             ("steps/s", "time/steps_per_second", "7,.0f"),
         ):
             if key in metrics:
