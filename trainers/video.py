@@ -69,6 +69,7 @@ def check_video(path: Path) -> ModuleType:
         import imageio_ffmpeg  # noqa: PLC0415  # an optional extra
 
         imageio_ffmpeg.get_ffmpeg_exe()
+        os.environ.setdefault("IMAGEIO_FFMPEG_NO_PREVENT_SIGINT", "1")  # else it forks, which kills a child of threads
     except (ImportError, RuntimeError):
         raise UserError(
             "--video needs ffmpeg: pip install 'unity-robot-rl[video]', "

@@ -80,7 +80,7 @@ def test_a_killed_worker_is_replaced_and_ctrl_c_ends_all_within_two_seconds(tmp_
         workers = workers_of(process.pid)
         process.send_signal(signal.SIGINT)
         started = time.monotonic()
-        assert wait_until(lambda: not any(map(is_running, workers)), 10)
+        assert wait_until(lambda: not any(map(is_running, workers)), 10), log.read_text()
         assert time.monotonic() - started < 2.0
         assert process.wait(60) == 130
     finally:

@@ -123,7 +123,7 @@ def test_the_command_records_by_keyboard_with_its_keys_and_a_status_line(
     assert "give this episode up" in outcome.out
     assert "command +0.25 +0.00" in outcome.out
     assert "goal_distance" in outcome.out
-    assert outcome.out.splitlines()[-1].startswith(f"demos     {path}  (RobotArm, 1 episodes")
+    assert outcome.out.splitlines()[-1].startswith(f"demos     {path}  (RobotArm, 1 episode,")
     assert (read_demonstrations(path).action.continuous[:, 0] == 0.25).all()
 
 
