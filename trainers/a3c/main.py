@@ -4,6 +4,7 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any
@@ -85,11 +86,12 @@ class Workers:
         context = mp.get_context("spawn")
         self._pipes[worker], far_end = context.Pipe(duplex=False)
         process = context.Process(target=work, args=(self._jobs[worker], self._shared, far_end), daemon=True)
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited: a worker that still loads ignores Ctrl-C
+        resource_tracker.ensure_running()  # which would let signals through
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited by a worker that still loads
         try:
             process.start()
         finally:
-            signal.signal(signal.SIGINT, before)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         far_end.close()
         self._processes[worker] = process
 

@@ -17,7 +17,9 @@ from torch import nn
 
 from tests.helpers import BEHAVIOR, NAME, assert_refused, checkpoint_of, cli, train_tiny, write_config
 from tests.processes import is_running, wait_until
+from trainers.a3c.main import Workers
 from trainers.a3c.networks import GlobalNetworks
+from trainers.config import load_settings
 from trainers.hyperparameters import A3cHyperparameters
 
 WORKERS, UPDATES = 2, 300
@@ -89,6 +91,32 @@ def test_a_killed_worker_is_replaced_and_ctrl_c_ends_all_within_two_seconds(tmp_
     assert re.search(r"worker \d has died \(signal 9\); a new one takes its place", text)
     assert "Traceback" not in text
     assert checkpoint_of(tmp_path / "results" / "x")["step"] > 1000
+
+
+class Interrupted:
+    """A process while whose start somebody presses Ctrl-C."""
+
+    def __init__(self, asked: list[int]) -> None:
+        self.asked = asked
+
+    def start(self) -> None:
+        signal.raise_signal(signal.SIGINT)
+        assert signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ()), "a worker inherits it"
+        assert self.asked == []
+
+
+def test_ctrl_c_while_a_worker_starts_is_not_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = GlobalNetworks(nn.ModuleList([nn.Linear(2, 1)]), A3cHyperparameters(), 1)
+    workers = Workers(shared, *load_settings(write_config(tmp_path, a3c({}, workers=1)), {}, []), print)
+    asked: list[int] = []
+    context = mp.get_context("spawn")
+    monkeypatch.setattr(context, "Process", lambda **_: Interrupted(asked), raising=False)
+    before = signal.signal(signal.SIGINT, lambda number, _frame: asked.append(number))
+    try:
+        workers.start()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert asked == [signal.SIGINT]
 
 
 def workers_of(pid: int) -> list[int]:
