@@ -18,7 +18,7 @@ from trainers.edge.errors import EdgeError
 from trainers.errors import RunError, UserError
 from trainers.files import check_place
 from trainers.rewards_cli import app as rewards_app
-from trainers.tables import episodes_of, print_evaluations, print_exports
+from trainers.tables import episodes_of, in_episodes, print_evaluations, print_exports
 from trainers.train_cli import spread_env_args, train, with_options
 from trainers.unity_cli import VERIFY_STEPS, VERIFY_TIMEOUT_S, verify_player
 from trainers.unity_cli import app as unity_app
@@ -169,8 +169,8 @@ def record(
     else:
         written = record_demonstrations(target, output, policy, episodes, seed, behavior, results_dir)
     solved = "" if written.solved is None else f", {written.solved:,} solved"
-    episodes_written = "1 episode" if written.episodes == 1 else f"{written.episodes:,} episodes"
-    print(f"demos     {output}  ({written.behavior}, {episodes_written}{solved}, {written.decisions:,} steps)")
+    length = f"{in_episodes(written.episodes)}{solved}, {written.decisions:,} steps"
+    print(f"demos     {output}  ({written.behavior}, {length})")
 
 
 @tasks_app.command("list")
@@ -228,7 +228,7 @@ def measure_baseline(
         print(json.dumps({**about, "behaviors": results}))
         return
     console = Console(highlight=False)
-    console.print(f"\n[bold]{task}, {controller} controller: {episodes} episodes, seed {seed}[/]")
+    console.print(f"\n[bold]{task}, {controller} controller: {in_episodes(episodes)}, seed {seed}[/]")
     table = Table("behavior", *(Column(name, justify="right") for name in ("success", "length")))
     for name, means in results.items():
         table.add_row(name, f"{means['success']:.1%}", f"{means['length']:.1f}")

@@ -7,16 +7,21 @@ from pathlib import Path
 from trainers.errors import UserError
 
 
-def check_place(path: Path) -> None:
+def check_place(path: Path, option: str = "") -> None:
     """Look whether a file can be written at `path`, before the work that fills it.
+
+    Args:
+        path: of the file.
+        option: of the command line that named it, for messages.
 
     Raises:
         UserError: its folder is not there, or it is a folder itself.
     """
+    named = f"{option} {path}".strip()
     if not path.absolute().parent.is_dir():
-        raise UserError(f"{path}: no folder {path.parent}")
+        raise UserError(f"{named}: no folder {path.parent}")
     if path.is_dir():
-        raise UserError(f"{path}: is a folder; expected the name of a file")
+        raise UserError(f"{named}: is a folder; expected the name of a file")
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:

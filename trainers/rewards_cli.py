@@ -11,6 +11,7 @@ from rich.text import Text
 
 from trainers.errors import UserError
 from trainers.files import check_place
+from trainers.tables import in_episodes
 
 if TYPE_CHECKING:
     from reward_shaping.lint import Finding
@@ -169,7 +170,7 @@ def record(
     solved = recording.solved
     share = "" if solved is None else f", {int(solved.sum()):,} solved"
     _console().print(
-        f"recording {output}  ({recording.episodes:,} episodes{share}, {len(recording):,} steps, "
+        f"recording {output}  ({in_episodes(recording.episodes)}{share}, {len(recording):,} steps, "
         f"{len(recording.transition.signals)} signals)",
         soft_wrap=True,
         markup=False,

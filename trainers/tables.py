@@ -9,7 +9,7 @@ from rich.table import Table
 
 def print_evaluations(console: Console, results: Mapping[str, Any], which: str) -> None:
     """Print what evaluations came to, a column per behavior, with their confidence intervals."""
-    console.print(f"\n[bold]{episodes_of(results)} episodes, {which}[/]")
+    console.print(f"\n[bold]{in_episodes(episodes_of(results))}, {which}[/]")
     table = Table("measure")
     for name in results:
         table.add_column(name, justify="right")
@@ -34,6 +34,11 @@ def _cell(measure: str, summary: Mapping[str, float], intervals: Mapping[str, tu
 def episodes_of(results: Mapping[str, Any]) -> int:
     """Return how many episodes were measured."""
     return len(next(iter(results.values())).returns)
+
+
+def in_episodes(count: int) -> str:
+    """Return a number of episodes in words."""
+    return "1 episode" if count == 1 else f"{count:,} episodes"
 
 
 def print_exports(console: Console, exports: Mapping[str, Any]) -> None:

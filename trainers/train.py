@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -119,4 +120,4 @@ def _evaluator(settings: RunSettings, document: Document, roster: Roster, worlds
     if settings.env_settings.env_path is None:
         return None
     world = worlds.enter_context(closing(make_world(settings, document, evaluation=True, late=True)))
-    return lambda *episodes: evaluate_world(world, roster.policies, *episodes)
+    return partial(evaluate_world, world, roster.policies)

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from trainers.errors import RunError, UserError
+from trainers.files import check_place
 from trainers.stage import Stage
 from unity_env.sim.render import Camera, RenderError
 
@@ -63,13 +64,12 @@ def check_video(path: Path) -> ModuleType:
     """
     if path.suffix.lower() != ".mp4":
         raise UserError(f"--video {path}: expected a name that ends in .mp4")
-    if not path.parent.is_dir():
-        raise UserError(f"--video {path}: no folder {path.parent}")
+    check_place(path, "--video")
     try:
         import imageio_ffmpeg  # noqa: PLC0415  # an optional extra
 
         imageio_ffmpeg.get_ffmpeg_exe()
-        os.environ.setdefault("IMAGEIO_FFMPEG_NO_PREVENT_SIGINT", "1")  # else it forks, which kills a child of threads
+        os.environ.setdefault("IMAGEIO_FFMPEG_NO_PREVENT_SIGINT", "1")  # else it forks, with threads
     except (ImportError, RuntimeError):
         raise UserError(
             "--video needs ffmpeg: pip install 'unity-robot-rl[video]', "

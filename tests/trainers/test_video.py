@@ -69,7 +69,8 @@ def test_an_interrupted_video_leaves_no_file(tmp_path: Path, monkeypatch: pytest
 
 def test_what_video_needs_is_said_before_the_evaluation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "configuration.yaml").touch()
-    for path, what in (("out.avi", "ends in .mp4"), ("nowhere/out.mp4", "no folder")):
+    (tmp_path / "folder.mp4").mkdir()
+    for path, what in (("out.avi", "ends in .mp4"), ("nowhere/out.mp4", "no folder"), ("folder.mp4", "is a folder")):
         outcome = cli("eval", tmp_path, "--video", tmp_path / path)
         assert (outcome.code, what in outcome.err, outcome.err.count("\n")) == (2, True, 1)
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)

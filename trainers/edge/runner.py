@@ -19,6 +19,7 @@ from .operators import clip, room
 Array = np.ndarray
 Observation = Union[Array, Sequence[float], Mapping[str, Any]]
 LARGEST = 1e15  # length that the vector of an observation or an action can have
+LARGEST_SQUARE = LARGEST**2
 CONTINUOUS = "deterministic_continuous_actions"
 ALLOWED = 0.5  # masks above it are 1, to the networks too
 log = logging.getLogger("robotrl.edge")
@@ -164,7 +165,7 @@ class ActorRunner:
         if now - self._seen_s > self._patience_s:
             self._memory.fill(0.0)  # it knows nothing of the gap
         try:
-            fits = self._square_of_whole() < LARGEST * LARGEST  # one call; what is no number is not smaller, either
+            fits = self._square_of_whole() < LARGEST_SQUARE  # one call; what is no number is not smaller, either
         except (FloatingPointError, RuntimeWarning):  # a program that made overflows errors
             fits = False
         if not fits:

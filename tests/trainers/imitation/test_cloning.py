@@ -129,7 +129,7 @@ def test_the_loss_of_choices_is_the_mean_of_minus_log_pi_over_branches() -> None
             torch.nn.init.zeros_(parameter)  # all choices are as likely
     cloning = Cloning(actor, CloningSettings(demo_path="a.demo"), HYPER, seed=0)
     loss = cloning.loss(Shown(torch.zeros(5, 3), torch.zeros(5, 2)))
-    assert float(loss) == pytest.approx((math.log(2) + math.log(4)) / 2)
+    assert loss.item() == pytest.approx((math.log(2) + math.log(4)) / 2)
 
 
 @pytest.mark.parametrize("shape", [ActionShape(1), ActionShape(0, (3,)), ActionShape(1, (3,))], ids=str)
