@@ -229,9 +229,11 @@ def measure_baseline(
         return
     console = Console(highlight=False)
     console.print(f"\n[bold]{task}, {controller} controller: {in_episodes(episodes)}, seed {seed}[/]")
-    table = Table("behavior", *(Column(name, justify="right") for name in ("success", "length")))
+    joint = ["joint_success"] if any("joint_success" in means for means in results.values()) else []
+    shares = ["success", *joint]
+    table = Table("behavior", *(Column(name.replace("_", " "), justify="right") for name in (*shares, "length")))
     for name, means in results.items():
-        table.add_row(name, f"{means['success']:.1%}", f"{means['length']:.1f}")
+        table.add_row(name, *(f"{means[share]:.1%}" for share in shares), f"{means['length']:.1f}")
     console.print(table)
 
 

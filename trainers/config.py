@@ -67,7 +67,7 @@ def load_settings(
         _assign(document, tuple(key.split(".")), value)
     for text in overrides:
         _override(document, text)
-        _include_files(document, path.parent)
+        _include_files(document, Path(), path.parent)
     _merge_defaults(document)
     _name_run(document, path.stem)
     _include_files(document, path.parent)
@@ -191,26 +191,28 @@ def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _include_files(document: Document, folder: Path) -> None:
+def _include_files(document: Document, *folders: Path) -> None:
     """Replace `environment_parameters: file.yaml` and `reward_shaping: file.yaml` by what the files hold."""
-    _include(document, ("environment_parameters",), document.data, folder, "mass_scale or another parameter")
+    _include(document, ("environment_parameters",), document.data, folders, "mass_scale or another parameter")
     behaviors = document.data.get("behaviors")
     places: dict[tuple[str, ...], Any] = {("default_settings",): document.data.get("default_settings")}
     if isinstance(behaviors, dict):
         places |= {("behaviors", name): behavior for name, behavior in behaviors.items()}
     for path, behavior in places.items():
-        inner = _include(document, (*path, "reward_shaping"), behavior, folder, "terms")
+        inner = _include(document, (*path, "reward_shaping"), behavior, folders, "terms")
         if inner is not None:
             validate(RewardFile, inner.data, inner)
             inner.data.pop("cases", None)  # they are no part of a run
 
 
-def _include(document: Document, path: tuple[str, ...], parent: Any, folder: Path, holds: str) -> Document | None:
+def _include(
+    document: Document, path: tuple[str, ...], parent: Any, folders: tuple[Path, ...], holds: str
+) -> Document | None:
     """Replace the file's name that stands in `parent` under the last key of `path`, and return what was read."""
     name = parent.get(path[-1]) if isinstance(parent, dict) else None
     if not isinstance(name, str):
         return None
-    candidates = [folder / name, CONFIGS_DIR / name]
+    candidates = [folder / name for folder in (*folders, CONFIGS_DIR)]
     found = next((candidate for candidate in candidates if candidate.is_file()), None)
     if found is None:
         raise document.error(path, f"no such file: {candidates[0]}")

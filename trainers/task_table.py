@@ -21,7 +21,7 @@ def print_task(console: Console, role: Role) -> None:
     console.print(_components("signals", role.sensors["signals"]))
     numbers = Table("parameter", "value", title="parameters", title_justify="left", title_style="bold")
     for key, value in task.parameters.items():
-        numbers.add_row(key, f"{value:g}" if isinstance(value, float) else " .. ".join(f"{v:g}" for v in value))
+        numbers.add_row(key, f"{value:g}" if isinstance(value, float) else ", ".join(f"{v:g}" for v in value))
     console.print(numbers)
 
 

@@ -134,9 +134,21 @@ def action_space(spec: ActionSpec) -> Space[Any]:
 
 
 def action_tuple(spec: ActionSpec, actions: Any) -> ActionTuple:
-    """Turn a batch of actions of `action_space` into ML-Agents' pair of arrays."""
+    """Turn a batch of actions of `action_space` into ML-Agents' pair of arrays.
+
+    Raises:
+        ValueError: a continuous action is not finite.
+    """
     if spec.continuous_size and spec.discrete_size:
-        return ActionTuple(np.asarray(actions["continuous"], np.float32), np.asarray(actions["discrete"], np.int32))
+        return ActionTuple(_finite(actions["continuous"]), np.asarray(actions["discrete"], np.int32))
     if spec.discrete_size:
         return ActionTuple(discrete=np.asarray(actions, np.int32))
-    return ActionTuple(continuous=np.asarray(actions, np.float32))
+    return ActionTuple(continuous=_finite(actions))
+
+
+def _finite(actions: Any) -> np.ndarray:
+    values = np.asarray(actions, np.float32)
+    if not np.isfinite(values).all():
+        row, *_ = np.argwhere(~np.isfinite(values))[0].tolist()
+        raise ValueError(f"actions: row {row} is not finite: {values[row]}")
+    return values

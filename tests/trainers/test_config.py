@@ -257,6 +257,20 @@ def test_an_error_in_a_file_of_environment_parameters_points_at_its_line(tmp_pat
         load_settings(path, {}, ["environment_parameters=missing.yaml"])
 
 
+def test_a_file_named_on_the_command_line_is_looked_for_where_one_stands_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder, scale in ((here, 0.9), (there, 1.1)):
+        folder.mkdir()
+        (folder / "own.yaml").write_text(f"mass_scale: {scale}\n")
+    path = write_config(there)
+    monkeypatch.chdir(here)
+    assert load_settings(path, {}, ["environment_parameters=own.yaml"])[0].environment_parameters == {"mass_scale": 0.9}
+    (here / "own.yaml").unlink()
+    assert load_settings(path, {}, ["environment_parameters=own.yaml"])[0].environment_parameters == {"mass_scale": 1.1}
+
+
 @pytest.mark.parametrize("path", sorted(CONFIGS_DIR.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_shipped_config_loads_by_its_name_and_survives_the_round_trip(path: Path, tmp_path: Path) -> None:
     loaded, _ = load_settings(find_config(path.stem))

@@ -74,6 +74,11 @@ def bang_bang(_: np.random.Generator, t: int, env: UnityVectorEnv) -> Array:
     return levels(env.single_action_space, np.broadcast_to(((t // period) % 2).astype(float), shape_of(env)))
 
 
+def corners(_: np.random.Generator, t: int, env: UnityVectorEnv) -> Array:
+    """One end or the other of every action, drawn anew every five steps."""
+    return levels(env.single_action_space, np.random.default_rng(t // 5).integers(0, 2, shape_of(env)).astype(float))
+
+
 def full_speed(_: np.random.Generator, t: int, env: UnityVectorEnv) -> Array:
     """Against one end of every joint, then against the other."""
     return levels(env.single_action_space, np.full(shape_of(env), 1.0 - (t // 100) % 2))

@@ -16,6 +16,7 @@ from tests.unity_env.contract import (
     Case,
     Policy,
     bang_bang,
+    corners,
     each_case,
     each_randomization,
     each_row_count,
@@ -77,7 +78,7 @@ def test_autoreset_mode_is_declared_same_step(case: Case) -> None:
     assert case.make(1).metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
 
 
-@pytest.mark.parametrize("policy", [random_actions, bang_bang, full_speed])
+@pytest.mark.parametrize("policy", [random_actions, bang_bang, corners, full_speed])
 def test_everything_sensed_is_finite_and_inside_its_bounds(case: Case, policy: Policy) -> None:
     env = make_rows(case.task, 5, behavior=case.behavior)
     obs, infos = env.reset(seed=1)
@@ -94,6 +95,20 @@ def test_everything_sensed_is_finite_and_inside_its_bounds(case: Case, policy: P
             ended = infos["_final_obs"]
             final = infos["final_obs"][ended]
             assert all(env.single_observation_space.contains(row) for row in final), (t, final)
+
+
+def test_an_action_that_is_not_finite_is_refused_and_nothing_moves(case: Case) -> None:
+    if case.role.choices:
+        return  # they are whole numbers
+    env, undisturbed = make_rows(case.task, 3, behavior=case.behavior), make_rows(case.task, 3, behavior=case.behavior)
+    env.reset(seed=1)
+    undisturbed.reset(seed=1)
+    for wrong in (np.nan, np.inf):
+        actions = zeros(env)
+        actions[1, 0] = wrong
+        with pytest.raises(ValueError, match=r"^actions: row 1 is not finite: \["):
+            env.step(actions)
+    np.testing.assert_equal(env.step(zeros(env))[:4], undisturbed.step(zeros(env))[:4])
 
 
 @pytest.mark.parametrize("policy", [random_actions, full_speed])

@@ -33,6 +33,16 @@ def test_measuring_is_repeatable_and_counts_every_row_alike() -> None:
     assert one.lengths.max() <= 400
 
 
+def test_joint_success_is_measured_where_the_scene_has_it() -> None:
+    of_both = measure("playroom", "scripted", 20, 1, 1)
+    arm, base = of_both["RobotArm"], of_both["MobileRobot"]
+    assert arm.joint_successes is not None
+    np.testing.assert_array_equal(arm.joint_successes, base.joint_successes)
+    assert (arm.joint_successes <= arm.successes & base.successes).all()
+    assert 0.0 < arm.summary()["joint_success"] == arm.joint_successes.mean() < arm.summary()["success"]
+    assert "joint_success" not in measure("arm_reach", "scripted", 2, 1, 1)["RobotArm"].summary()
+
+
 def test_every_controller_commands_its_role_in_the_box() -> None:
     for task, make in BASELINES.items():
         env = SimEnv(task, 3, threads=1)

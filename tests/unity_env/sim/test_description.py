@@ -79,6 +79,14 @@ def endless_mass(arm: dict[str, Any]) -> None:
     arm["joints"][0]["link"]["mass_kg"] = float("inf")
 
 
+def fewer_angles_sensed(arm: dict[str, Any]) -> None:
+    arm["components"]["joint_torque"]["size"] = 5
+
+
+def range_in_degrees(arm: dict[str, Any]) -> None:
+    arm["joints"][5]["range_rad"] = [-170, 170]
+
+
 def range_upside_down(arm: dict[str, Any]) -> None:
     arm["joints"][5]["range_rad"] = [2.9, -2.9]
 
@@ -96,6 +104,8 @@ def range_upside_down(arm: dict[str, Any]) -> None:
         (missing_limit, r"components\.joint_pos\.limit"),
         (other_schema, "schema_version"),
         (no_joints, "joints"),
+        (fewer_angles_sensed, r"components\.joint_torque has 5 values for 6 joints"),
+        (range_in_degrees, r"range_rad of \w+: \[-170, 170\] goes beyond 2 turns; expected radians"),
         (range_upside_down, r"the interval \[2\.9, -2\.9\] begins above its end"),
         (other_homes, r"tasks\.arm_pick_place\.parameters\.home_rad has 5 angles for 6 joints"),
         (default_outside, r"default 2 is outside range \[0\.1, 1\.5\]"),
@@ -127,6 +137,7 @@ def mobile() -> dict[str, Any]:
         ("lidar.height_m", 0.28, r"heights: .* does not hold"),
         ("action.velocity_target.size", 3, r"action\.velocity_target has 3 values, .* takes 2|choices"),
         ("action.velocity_choice.commands", "velocity", r"velocity is no described action"),
+        ("action.velocity_choice.choices", [[1.0, -9.6]], r"velocity_choice\.choices: .*-9\.6.* is outside \[-1, 1\]"),
         ("kind", "mobil", "kind|tag"),
         ("tasks.mobile_goal.observation", ["lidarr"], r"tasks\.mobile_goal .*lidarr"),
     ],
@@ -205,6 +216,42 @@ def test_goals_out_of_reach_are_refused(
     monkeypatch.setattr("unity_env.sim.tasks.arm_reach.load_description", lambda _: other)
     with pytest.raises(DescriptionError, match=message):
         ArmReach("arm_reach", 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("task", "robot", "number", "value", "message"),
+    [
+        ("arm_pick_place", "arm", "radius_m", (0.28, 1.5), r"1\.5 m is beyond the arm's reach of 0\.72 m on the table"),
+        ("arm_pick_place", "arm", "goal_clearance_m", 3.0, r"3 m leaves no goal .*; below 0\.15 m does"),
+        ("playroom", "arm", "radius_m", (0.28, 0.8), r"0\.8 m is beyond the arm's reach of 0\.72 m on the table"),
+        ("playroom", "mobile", "dock_m", (5.0, -0.39), r"\[5, -0\.39\]: the base, .* between it and the walls"),
+        (
+            "playroom",
+            "mobile",
+            "dock_m",
+            (0.2, 0.1),
+            r"\[0\.2, 0\.1\]: the base, .* between it and the table's pedestal",
+        ),
+        ("playroom", "mobile", "dock_m", (-1.4, -1.4), r"\[-1\.4, -1\.4\]: it is beyond the arm's reach of 0\.72 m"),
+        ("playroom", "mobile", "shortest_way_m", 50.0, r"50 m is farther than the room is wide; below 2\.\d+ m is not"),
+        ("mobile_goal", "mobile", "shortest_way_m", 50.0, r"50 m is above the least goal_distance, 0\.6 m"),
+        ("mobile_goal", "mobile", "smallest_obstacle_m", 0.2, r"0\.2 m is above the least obstacle_size, 0\.1 m"),
+        ("mobile_follow", "mobile", "start_distance_m", (20.0, 30.0), r"20 m from a person .*; below 3\.65 m is not"),
+    ],
+)
+def test_numbers_that_leave_no_episode_are_refused(
+    monkeypatch: pytest.MonkeyPatch, task: str, robot: str, number: str, value: Any, message: str
+) -> None:
+    right = load_description(robot)
+    numbers = {**right.tasks[task].parameters, number: value}
+    changed = {**right.tasks, task: right.tasks[task].model_copy(update={"parameters": numbers})}
+    wrong = {robot: right.model_copy(update={"tasks": changed})}
+    monkeypatch.setattr(
+        f"unity_env.sim.tasks.{task}.load_description", lambda name: wrong.get(name) or load_description(name)
+    )
+    where = rf"^robots/{robot}\.yaml: tasks\.{task}\.parameters\.{number}: "
+    with pytest.raises(DescriptionError, match=where + message):
+        TASKS[task](task, 1, 1)
 
 
 def test_robots_of_one_task_with_different_clocks_are_refused() -> None:

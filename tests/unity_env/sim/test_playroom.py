@@ -93,6 +93,20 @@ def test_a_toy_on_the_floor_ends_the_episode_as_a_failure_of_both() -> None:
         assert success.tolist() == [0.0]
 
 
+def test_a_dock_that_a_spectator_moves_is_where_the_base_has_to_go_until_the_next_episode() -> None:
+    env, task = room()
+    before = task.components(slice(None))[BASE]["goal_distance"]
+    task.place(1, "goal", np.array([1.2, -1.1, 0.0]))
+    after = task.components(slice(None))[BASE]["goal_distance"]
+    np.testing.assert_array_equal(after[[0, 2]], before[[0, 2]])
+    assert after[1] == pytest.approx(np.linalg.norm(to_xy(task.base.position)[1] - [1.2, -1.1]))
+    env.reset()
+    at = to_xy(task.base.position)[1]
+    assert task.components(slice(None))[BASE]["goal_distance"][1] == pytest.approx(
+        np.hypot(*(at - task.of_base.dock_m))
+    )
+
+
 def test_at_the_time_limit_each_robot_is_judged_by_its_own_part() -> None:
     env, task = room()
     dock(task, 0)

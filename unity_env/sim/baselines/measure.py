@@ -23,14 +23,19 @@ class Measured:
     Attributes:
         successes: bool.
         lengths: decisions.
+        joint_successes: bool, of all robots of the scene together; None where there is but one.
     """
 
     successes: Array
     lengths: Array
+    joint_successes: Array | None = None
 
     def summary(self) -> dict[str, float]:
         """Return the means."""
-        return {"success": float(self.successes.mean()), "length": float(self.lengths.mean())}
+        means = {"success": float(self.successes.mean()), "length": float(self.lengths.mean())}
+        if self.joint_successes is not None:
+            means["joint_success"] = float(self.joint_successes.mean())
+        return means
 
 
 def measure(
@@ -109,31 +114,30 @@ class _Record:
     def __init__(self, role: Role, rows: int, episodes: int) -> None:
         self.role = role
         self._episodes = episodes
-        self._successes: list[list[bool]] = [[] for _ in range(rows)]
-        self._lengths: list[list[int]] = [[] for _ in range(rows)]
+        self._ended: list[list[tuple[bool, bool, int]]] = [[] for _ in range(rows)]  # success, joint success, length
         self._age = np.zeros(rows, dtype=np.int64)
         self._per_row = -(-episodes // rows)
-        self._success = role.layouts["signals"].slices["success"].start
+        signals = role.layouts["signals"].slices
+        self._success = signals["success"].start
+        self._joint = signals["joint_success"].start if "joint_success" in signals else None
 
     @property
     def complete(self) -> bool:
         """Whether every row has had its episodes."""
-        return min(len(lengths) for lengths in self._lengths) >= self._per_row
+        return min(len(ended) for ended in self._ended) >= self._per_row
 
     def count(self, terminals: TerminalSteps) -> None:
         """Take in a step's ended episodes."""
         self._age += 1
         rows = terminals.agent_id % len(self._age)
-        solved = terminals.obs[1][:, self._success] > 0
-        for row, success in zip(rows.tolist(), solved.tolist(), strict=True):
-            self._successes[row].append(success)
-            self._lengths[row].append(int(self._age[row]))
+        solved = terminals.obs[1][:, [self._success, self._success if self._joint is None else self._joint]] > 0
+        for row, (success, joint_success) in zip(rows.tolist(), solved.tolist(), strict=True):
+            self._ended[row].append((success, joint_success, int(self._age[row])))
         self._age[rows] = 0
 
     def measured(self) -> Measured:
         """Return the first episodes of every row."""
-        successes, lengths = (
-            np.array([values[: self._per_row] for values in rows]).T.reshape(-1)[: self._episodes]
-            for rows in (self._successes, self._lengths)
-        )
-        return Measured(successes, lengths)
+        ended = np.array([of[: self._per_row] for of in self._ended])  # (rows, episodes of each, 3)
+        successes, joint_successes, lengths = ended.swapaxes(0, 1).reshape(-1, 3)[: self._episodes].T
+        joint = None if self._joint is None else joint_successes.astype(bool)
+        return Measured(successes.astype(bool), lengths, joint)

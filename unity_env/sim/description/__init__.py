@@ -72,6 +72,11 @@ def task_numbers(kind: type[Numbers], robot: RobotDescription, task: str) -> Num
         raise DescriptionError.of(f"robots/{robot.name}.yaml: tasks.{task}.parameters", error) from None
 
 
+def number_error(robot: RobotDescription, task: str, number: str, why: str) -> DescriptionError:
+    """Return the error that refuses one of the numbers that define a robot's part in a task."""
+    return DescriptionError(f"robots/{robot.name}.yaml: tasks.{task}.parameters.{number}: {why}")
+
+
 def _read(path: Path, schema: TypeAdapter[Any]) -> Any:
     place = str(path.relative_to(SIM_DIR))
     try:
@@ -96,6 +101,7 @@ __all__ = [
     "Vec2",
     "common_parameters",
     "load_description",
+    "number_error",
     "parse_description",
     "task_numbers",
 ]

@@ -1,11 +1,14 @@
 """The robot arm's description; robots/arm.yaml says what each entry means."""
 
+import math
 from typing import Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from unity_env.sim.description.common import Interval, Positive, RobotDescription, Shape, Strict, Vec3
+
+MOST_TURNS = 2.0  # of a joint, to either side
 
 
 class Link(Strict):
@@ -87,8 +90,16 @@ class ArmDescription(RobotDescription):
         commanded = self.action["joint_velocity_target"].size if "joint_velocity_target" in self.action else 0
         if commanded != count:
             raise ValueError(f"action.joint_velocity_target has {commanded} values for {count} joints")
+        for name in ("joint_pos", "joint_vel", "joint_torque"):
+            sensed = self.components[name].size if name in self.components else count
+            if sensed != count:
+                raise ValueError(f"components.{name} has {sensed} values for {count} joints")
         for joint, home in zip(self.joints, self.home_rad, strict=True):
             low, high = joint.range_rad
+            if max(-low, high) > MOST_TURNS * 2.0 * math.pi:
+                raise ValueError(
+                    f"range_rad of {joint.name}: [{low:g}, {high:g}] goes beyond {MOST_TURNS:g} turns; expected radians"
+                )
             if not low <= home <= high:
                 raise ValueError(f"home_rad of {joint.name}: {home} is outside range_rad [{low}, {high}]")
         for name, task in self.tasks.items():
@@ -96,6 +107,21 @@ class ArmDescription(RobotDescription):
             if np.size(home_rad) != count:
                 raise ValueError(f"tasks.{name}.parameters.home_rad has {np.size(home_rad)} angles for {count} joints")
         return self
+
+    @property
+    def shoulder_height_m(self) -> float:
+        """Height of the second joint above the base's foot."""
+        return self.joints[0].origin_m[2] + self.joints[1].origin_m[2]
+
+    @property
+    def reach_m(self) -> float:
+        """Distance from the shoulder to the tool tip of the outstretched arm."""
+        return sum(math.hypot(*way) for way in [*(joint.origin_m for joint in self.joints[2:]), self.tool_tip_m])
+
+    @property
+    def reach_on_table_m(self) -> float:
+        """Distance from the base's axis that the outstretched arm reaches at the height of the base's foot."""
+        return math.sqrt(max(0.0, self.reach_m**2 - self.shoulder_height_m**2))
 
     def joint_array(self, attribute: str) -> np.ndarray:
         """Gather one attribute of all joints, base to tool: (joints,) or (joints, k)."""

@@ -223,6 +223,9 @@ class RobotDescription(Strict):
         for values in action.choices:
             if len(values) != target.size:
                 raise ValueError(f"action.{name}.choices: {values} has {len(values)} values for {target.size}")
+            low, high = target.limit
+            if not all(low <= value <= high for value in values):
+                raise ValueError(f"action.{name}.choices: {values} is outside [{low:g}, {high:g}] of {action.commands}")
 
     @abstractmethod
     def action_scale(self, action: str) -> np.ndarray:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 import mujoco
 import numpy as np
 
-from unity_env.sim.description import load_description, task_numbers
+from unity_env.sim.description import load_description, number_error, task_numbers
 from unity_env.sim.model.arm import add_arm
 from unity_env.sim.model.gripper import add_finger_sensors
 from unity_env.sim.model.scene import add_cube, add_disc, add_table, new_scene
@@ -36,8 +36,11 @@ class ArmPickPlace(Task):
     def __init__(self, name: str, num_rows: int, threads: int) -> None:
         super().__init__(name, num_rows, threads)
         (self.role,) = self.roles
-        self.arm = ArmInScene(load_description("arm"), self.batch)
-        self.parameters = task_numbers(Parameters, self.role.robot, name)
+        robot = load_description("arm")
+        self.arm = ArmInScene(robot, self.batch)
+        self.parameters = task_numbers(Parameters, robot, name)
+        self.parameters.check_reach(robot, name)
+        self._check_goals()
         self.cube = CubeInScene(CUBE, self.batch, self.arm, self.parameters)
         self._goal_pos = self.batch.bind("mocap_pos")[:, self.model.body("goal").mocapid[0]]
         self._period_s = self.role.control.period_s
@@ -60,6 +63,17 @@ class ArmPickPlace(Task):
         add_finger_sensors(spec, robot, CUBE)
         add_disc(spec, "goal", task_numbers(Parameters, robot, self.name).goal_tolerance_m)
         return spec
+
+    def _check_goals(self) -> None:
+        """Refuse a clearance that leaves no goal to some place of the cube."""
+        fractions = np.linspace(0.0, 1.0, 9)
+        places = [self.parameters.place_at(along, about) for along in fractions for about in fractions]
+        farthest = min(max(math.dist(cube, goal) for goal in places) for cube in places)
+        most = min(farthest, self.role.task.environment_parameters["goal_distance"].range[0])
+        clearance = self.parameters.goal_clearance_m
+        if clearance >= most:
+            why = f"{clearance:g} m leaves no goal in the sector and within goal_distance; below {most:.2g} m does"
+            raise number_error(self.role.robot, self.name, "goal_clearance_m", why)
 
     def vary(self, rows: Array, parameters: Mapping[str, Array]) -> None:
         """Give the rows' cubes their size and mass."""

@@ -37,6 +37,7 @@ class ArmReach(Task):
         (self.role,) = self.roles
         self.robot = load_description("arm")
         self.parameters = task_numbers(Parameters, self.robot, name)
+        self._shoulder_height_m = self.robot.shoulder_height_m
         self._check_goals()
         self._chain = ArmChain(self.robot)
         self._joint_pos = self.batch.bind("qpos")
@@ -62,8 +63,7 @@ class ArmReach(Task):
         """Refuse ranges in which no goal lies, or one that the arm is too short for."""
         ranges, shoulder = self.parameters, self._shoulder_height_m
         place, outer = f"robots/{self.robot.name}.yaml: tasks.{self.name}.parameters", ranges.goal_radius_m[1]
-        links = [joint.origin_m for joint in self.robot.joints[2:]]
-        reach = sum(math.hypot(*way) for way in [*links, self.robot.tool_tip_m])
+        reach = self.robot.reach_m
         if outer > reach:
             raise DescriptionError(f"{place}.goal_radius_m: {outer:g} m is beyond the arm's reach of {reach:g} m")
         low, high = ranges.goal_height_m
@@ -73,10 +73,6 @@ class ArmReach(Task):
                 f"{place}: no goal is within goal_radius_m {outer:g} m of the shoulder at {shoulder:g} m, "
                 f"at a goal_height_m of {low:g} .. {high:g} m and a goal_clearance_m of {ranges.goal_clearance_m:g} m"
             )
-
-    @cached_property
-    def _shoulder_height_m(self) -> float:
-        return float(self.robot.joints[0].origin_m[2] + self.robot.joints[1].origin_m[2])
 
     def reset(self, rows: np.ndarray, episodes: Iterable[Episode]) -> None:
         """Start near the home pose, at rest, with a reachable goal."""

@@ -6,7 +6,7 @@ import numpy as np
 from mujoco.batch import Batch
 
 from unity_env.sim.compiled import compiled
-from unity_env.sim.description import Interval, Strict
+from unity_env.sim.description import ArmDescription, Interval, Strict, number_error
 from unity_env.sim.tasks.arm_parts import ArmInScene, Hand
 from unity_env.sim.tasks.task import Rows
 
@@ -39,11 +39,26 @@ class GraspNumbers(Strict):
             rng: where the numbers come from.
             spread: the part's width and depth, as fractions of the sector's, about its middle.
         """
+        along, about = (0.5 + spread * (rng.random(2) - 0.5)).tolist()
+        return self.place_at(along, about)
+
+    def place_at(self, along: float, about: float) -> tuple[float, float]:
+        """Return the place of the sector at such fractions of its area along the radius and about the axis, m."""
         inner, outer = (bound**2 for bound in self.radius_m)
         right, left = self.azimuth_rad
-        along, about = (0.5 + spread * (rng.random(2) - 0.5)).tolist()
         radius, azimuth = math.sqrt(inner + (outer - inner) * along), right + (left - right) * about
         return radius * math.cos(azimuth), radius * math.sin(azimuth)
+
+    def check_reach(self, robot: ArmDescription, task: str) -> None:
+        """Refuse a sector that the arm is too short for.
+
+        Raises:
+            DescriptionError: it is.
+        """
+        outer, reach = self.radius_m[1], robot.reach_on_table_m
+        if outer > reach:
+            why = f"{outer:g} m is beyond the arm's reach of {reach:.2f} m on the table"
+            raise number_error(robot, task, "radius_m", why)
 
 
 class CubeInScene:

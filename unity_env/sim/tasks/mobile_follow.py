@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 import mujoco
 import numpy as np
 
-from unity_env.sim.description import Interval, Strict, load_description, task_numbers
+from unity_env.sim.description import Interval, Strict, load_description, number_error, task_numbers
 from unity_env.sim.model.mobile import add_mobile
 from unity_env.sim.model.room import add_person, add_room, mocaps_named
 from unity_env.sim.model.scene import new_scene
@@ -57,6 +57,7 @@ class MobileFollow(Task):
     def __init__(self, name: str, num_rows: int, threads: int) -> None:
         self.robot = load_description("mobile")
         self.parameters = task_numbers(Parameters, self.robot, name)
+        self._check_start(name)
         super().__init__(name, num_rows, threads)
         (self.role,) = self.roles
         period_s = self.robot.control.period_s
@@ -75,6 +76,18 @@ class MobileFollow(Task):
             "collided": np.zeros(num_rows, dtype=bool),
             **self.person.memory,
         }
+
+    def _check_start(self, task: str) -> None:
+        """Refuse a start so far from the person that it lies outside the room wherever they stand."""
+        nearest, reach = self.parameters.start_distance_m[0], self._start_half_width_m
+        if nearest >= reach:
+            why = f"{nearest:g} m from a person in the room's middle is outside it; below {reach:g} m is not"
+            raise number_error(self.robot, task, "start_distance_m", why)
+
+    @property
+    def _start_half_width_m(self) -> float:
+        numbers = self.parameters
+        return float(numbers.room_half_width_m - self.robot.chassis.radius_m - numbers.start_clearance_m)
 
     def build(self) -> mujoco.MjSpec:
         """Put the base and a person into a walled room."""
@@ -95,8 +108,7 @@ class MobileFollow(Task):
         self._show_person(rows)
 
     def _draw_start(self, row: int, rng: np.random.Generator) -> Array:
-        numbers = self.parameters
-        reach = numbers.room_half_width_m - self.robot.chassis.radius_m - numbers.start_clearance_m
+        numbers, reach = self.parameters, self._start_half_width_m
         person = to_xy(self.person.position)[row]
         while True:
             distance, bearing, yaw = rng.uniform(*numbers.start_distance_m), *rng.uniform(-np.pi, np.pi, 2)

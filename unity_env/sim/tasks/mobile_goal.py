@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 import mujoco
 import numpy as np
 
-from unity_env.sim.description import Strict, load_description, task_numbers
+from unity_env.sim.description import Strict, load_description, number_error, task_numbers
 from unity_env.sim.model.mobile import add_mobile
 from unity_env.sim.model.room import add_goal, add_obstacles, add_room, geoms_named, mocaps_named, parking
 from unity_env.sim.model.scene import new_scene
@@ -39,6 +39,8 @@ class MobileGoal(Task):
     def __init__(self, name: str, num_rows: int, threads: int) -> None:
         self.robot = load_description("mobile")
         self.parameters = task_numbers(Parameters, self.robot, name)
+        self._check_least(name, "shortest_way_m", "goal_distance")
+        self._check_least(name, "smallest_obstacle_m", "obstacle_size")
         super().__init__(name, num_rows, threads)
         (self.role,) = self.roles
         numbers = self.parameters
@@ -54,6 +56,15 @@ class MobileGoal(Task):
             "collided": np.zeros(num_rows, dtype=bool),
             "obstacle_radius": self.batch.expand("geom_size")[:, geoms_named(self.model, "obstacle_"), 0],
         }
+
+    def _check_least(self, task: str, number: str, parameter: str) -> None:
+        """Refuse a lower bound above what the environment parameter that is the upper one may become."""
+        bound, least = (
+            getattr(self.parameters, number),
+            self.robot.tasks[task].environment_parameters[parameter].range[0],
+        )
+        if bound > least:
+            raise number_error(self.robot, task, number, f"{bound:g} m is above the least {parameter}, {least:g} m")
 
     def build(self) -> mujoco.MjSpec:
         """Put the base into a walled room with obstacles and a goal."""

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 import mujoco
 import numpy as np
 
-from unity_env.sim.description import Strict, Vec2, load_description, task_numbers
+from unity_env.sim.description import Strict, Vec2, load_description, number_error, task_numbers
 from unity_env.sim.model.arm import add_arm
 from unity_env.sim.model.gripper import add_finger_sensors
 from unity_env.sim.model.mobile import add_mobile
-from unity_env.sim.model.room import add_goal, add_pedestal_table, add_room
+from unity_env.sim.model.room import add_goal, add_pedestal_table, add_room, mocaps_named
 from unity_env.sim.model.scene import add_cube, new_scene
 from unity_env.sim.plane import to_complex, to_xy
 from unity_env.sim.role import shared_control
@@ -58,6 +58,8 @@ class Playroom(Task):
         self.arm_robot, self.base_robot = load_description("arm"), load_description("mobile")
         self.of_arm = task_numbers(ArmNumbers, self.arm_robot, name)
         self.of_base = task_numbers(BaseNumbers, self.base_robot, name)
+        self.of_arm.check_reach(self.arm_robot, name)
+        self._check_dock(name)
         super().__init__(name, num_rows, threads)
         control, episode_s = shared_control(self.roles)
         self.arm = ArmInScene(self.arm_robot, self.batch)
@@ -66,7 +68,7 @@ class Playroom(Task):
         self.room = Room(self.of_base.room_half_width_m, self.of_base.start_clearance_m)
         self._hold_steps = math.ceil(self.of_arm.hold_s / control.period_s)
         self._episode_steps = round(episode_s / control.period_s)
-        self._dock = complex(*self.of_base.dock_m)
+        self._dock = to_complex(self.batch.bind("mocap_pos")[:, mocaps_named(self.model, "goal").start, :2])
         self._pedestal = np.full((num_rows, 1), complex(*self.of_arm.table_centre_m))
         self._pedestal_radius = np.full((num_rows, 1), self.of_arm.pedestal_radius_m)
         self._toy_size = np.full((num_rows, 1), self.of_arm.toy_size_m)
@@ -79,6 +81,24 @@ class Playroom(Task):
             "placed": np.zeros(num_rows, dtype=bool),
             "held_steps": np.zeros(num_rows, dtype=np.int64),
         }
+
+    def _check_dock(self, task: str) -> None:
+        """Refuse a dock where the base cannot stand, that the arm cannot reach, or that no start is far enough from."""
+        numbers, radius, reach = self.of_base, self.base_robot.chassis.radius_m, self.arm_robot.reach_on_table_m
+        dock, free = numbers.dock_m, numbers.room_half_width_m - radius
+        why = None
+        if max(map(abs, dock)) > free:
+            why = f"the base, {radius:g} m in radius, does not fit between it and the walls"
+        elif math.dist(dock, self.of_arm.table_centre_m) < self.of_arm.pedestal_radius_m + radius:
+            why = f"the base, {radius:g} m in radius, does not fit between it and the table's pedestal"
+        elif math.hypot(*dock) > reach:
+            why = f"it is beyond the arm's reach of {reach:.2f} m"
+        if why is not None:
+            raise number_error(self.base_robot, task, "dock_m", f"[{dock[0]:g}, {dock[1]:g}]: {why}")
+        corner = math.hypot(*(free - numbers.start_clearance_m + abs(at) for at in dock))
+        if numbers.shortest_way_m >= corner:
+            why = f"{numbers.shortest_way_m:g} m is farther than the room is wide; below {corner:.2f} m is not"
+            raise number_error(self.base_robot, task, "shortest_way_m", why)
 
     def build(self) -> mujoco.MjSpec:
         """Put the arm on its table into a walled room, a toy beside it, and the base onto the floor."""
@@ -138,7 +158,7 @@ class Playroom(Task):
             base.behavior: {
                 **self.base.own_components(rows, heading),
                 **self.base.room_components(rows, heading, *pedestal, self.room.half_width_m),
-                **self.base.components_of("goal", self._dock, rows, heading),
+                **self.base.components_of("goal", self._dock[rows], rows, heading),
             },
         }
 
