@@ -61,7 +61,8 @@ def _add_hull(base: mujoco.MjsBody, robot: MobileDescription) -> None:
         (middle + 0.02, top, 0.985, "body"),
     )
     for low, high, share, material in rings:
-        _decorate(base, _CYLINDER, (radius * share, (high - low) / 2, 0.0), (0.0, 0.0, (low + high) / 2), material)
+        size, pos = (radius * share, (high - low) / 2, 0.0), (0.0, 0.0, (low + high) / 2)
+        _decorate(base, _CYLINDER, size, pos, material, castshadow=share < 0.98)
     _decorate(base, _BOX, (0.012, 0.05, 0.02), (radius * 0.66, 0.0, bottom + 0.06), "dark")
 
 
@@ -75,7 +76,7 @@ def _add_tray(base: mujoco.MjsBody, robot: MobileDescription) -> None:
         plates.append(((low, half, up), (sign * edge, 0.0, surface + up), "body"))
         plates.append(((half, low, up), (0.0, sign * edge, surface + up), "body"))
     for size, pos, material in plates:
-        base.add_geom(type=_BOX, size=size, pos=pos, mass=0.0, material=material)
+        base.add_geom(type=_BOX, size=size, pos=pos, mass=0.0, material=material, castshadow=material == "body")
     post = (surface - tray.thickness_m - robot.chassis.top_m) / 2
     _decorate(base, _CYLINDER, (0.06, post, 0.0), (0.0, 0.0, robot.chassis.top_m + post), "dark")
 
@@ -145,6 +146,10 @@ def _decorate(
     size: tuple[float, float, float],
     pos: tuple[float, float, float],
     material: str,
+    *,
+    castshadow: bool = True,
 ) -> None:
-    """Add what is only seen."""
-    body.add_geom(type=shape, size=size, pos=pos, mass=0.0, material=material, contype=0, conaffinity=0)
+    """Add what is only seen; large flat tops cast no shadow, which would fall on themselves: its map is coarse."""
+    body.add_geom(
+        type=shape, size=size, pos=pos, mass=0.0, material=material, contype=0, conaffinity=0, castshadow=castshadow
+    )

@@ -83,8 +83,8 @@ class MobileGoal(Task):
         capacity = self.room.capacity(radius)
         if count > capacity:
             raise ValueError(
-                f"environment parameter obstacle_count: {count:g} obstacles of obstacle_size {radius:g} m do not fit "
-                f"into {2 * self.room.half_width_m:g} x {2 * self.room.half_width_m:g} m with gaps of "
+                f"environment parameter obstacle_count: {count:g} obstacles with obstacle_size up to {radius:g} m "
+                f"do not fit into {2 * self.room.half_width_m:g} x {2 * self.room.half_width_m:g} m with gaps of "
                 f"{self.room.gap_m:g} m; at most {capacity} do"
             )
 

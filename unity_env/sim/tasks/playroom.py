@@ -52,7 +52,7 @@ class Playroom(Task):
     robot is judged by its own part: the base by its docking, the arm by the toy on the tray.
     """
 
-    view = View(lookat=(0.1, -0.1, 0.3), distance=2.7, azimuth=128.0, elevation=-28.0)
+    view = View(lookat=(0.2, -0.2, 0.05), distance=3.5, azimuth=128.0, elevation=-40.0)
 
     def __init__(self, name: str, num_rows: int, threads: int) -> None:
         self.arm_robot, self.base_robot = load_description("arm"), load_description("mobile")
