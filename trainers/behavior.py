@@ -84,10 +84,18 @@ class BehaviorTrainer:
         self.metrics.load_state_dict(self._restored_metrics)
 
     def act(self) -> Any:
-        """Choose actions for all rows, as the environment takes them."""
+        """Choose actions for all rows, as the environment takes them.
+
+        Raises:
+            RunError: an action that is not a number.
+        """
         if self.finished:
-            return self.algorithm.act_deterministic(self._obs)
-        return self.algorithm.act(self._obs, self._requesting)
+            actions = self.algorithm.act_deterministic(self._obs)
+        else:
+            actions = self.algorithm.act(self._obs, self._requesting)
+        if not np.isfinite(actions["continuous"] if isinstance(actions, dict) else actions).all():
+            raise self._broken("an action", "not a finite number")
+        return actions
 
     def observe(self, result: StepResult) -> Ended | None:
         """Take in what came of the last `act`; returns the training episodes that ended with it."""
@@ -128,16 +136,17 @@ class BehaviorTrainer:
     def _record(self, metrics: Mapping[str, float]) -> None:
         broken = [name for name, value in metrics.items() if name.startswith("losses/") and not math.isfinite(value)]
         if broken:
-            raise RunError(
-                f"{self.name}: {broken[0]} is {metrics[broken[0]]} at step {self.step}; {self._what_to_try()}. "
-                "Checkpoints written before are kept"
-            )
+            raise self._broken(broken[0], metrics[broken[0]])
         self.finished = self.step >= self.settings.max_steps
         self.metrics.add(metrics)
         self.display.progress(self.name, self.step)
 
+    def _broken(self, what: str, value: object) -> RunError:
+        where = f"{self.name}: {what} is {value} at step {self.step}"
+        return RunError(f"{where}; {self._what_to_try()}. Checkpoints written before are kept")
+
     def _what_to_try(self) -> str:
-        """Say what a loss that is not a number may come from."""
+        """Say what a number that is none may come from."""
         rows = np.flatnonzero(~np.isfinite(self._obs).all(axis=1))
         if len(rows):
             return f"the environment sends observations that are no finite numbers, in row {rows[0]} now"

@@ -22,7 +22,7 @@ from unity_env.make import make_base_env
 from unity_env.scene import UnityScene
 from unity_env.settings import EnvSettings, Sampler
 from unity_env.sim.role import find_role
-from unity_env.spaces import SIGNALS_SENSOR, LayoutError, Layouts, SignalViews
+from unity_env.spaces import SIGNALS_SENSOR, ActionError, LayoutError, Layouts, SignalViews
 from unity_env.vector_env import APPEAR_STEPS, SILENT_STEPS, UnityVectorEnv
 
 EVALUATION_ROWS = 50
@@ -215,7 +215,7 @@ class World:
         for _ in range(SILENT_STEPS):
             try:
                 told = self.scene.step(actions)
-            except LayoutError as error:
+            except (ActionError, LayoutError) as error:
                 raise RunError(str(error)) from None
             if len(told) > len(actions):
                 self._welcome(told)

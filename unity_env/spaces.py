@@ -133,11 +133,15 @@ def action_space(spec: ActionSpec) -> Space[Any]:
     return spaces.Dict({"continuous": continuous, "discrete": discrete})
 
 
+class ActionError(ValueError):
+    """An action is no number."""
+
+
 def action_tuple(spec: ActionSpec, actions: Any) -> ActionTuple:
     """Turn a batch of actions of `action_space` into ML-Agents' pair of arrays.
 
     Raises:
-        ValueError: a continuous action is not finite.
+        ActionError: a continuous action is not finite.
     """
     if spec.continuous_size and spec.discrete_size:
         return ActionTuple(_finite(actions["continuous"]), np.asarray(actions["discrete"], np.int32))
@@ -150,5 +154,5 @@ def _finite(actions: Any) -> np.ndarray:
     values = np.asarray(actions, np.float32)
     if not np.isfinite(values).all():
         row, *_ = np.argwhere(~np.isfinite(values))[0].tolist()
-        raise ValueError(f"actions: row {row} is not finite: {values[row]}")
+        raise ActionError(f"actions: row {row} is not finite: {values[row]}")
     return values

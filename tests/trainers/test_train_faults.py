@@ -14,6 +14,7 @@ from mlagents_envs.base_env import DecisionSteps, TerminalSteps
 from reward_shaping.term import Term
 from reward_shaping.terms import TERMS
 from tests.helpers import BEHAVIOR, NAME, checkpoint_of, cli, files_below, train_tiny, write_config
+from trainers.algorithms.ppo import Ppo
 from trainers.checkpoint import load_checkpoint
 from trainers.metrics import MetricsLog
 from unity_env.sim.env import SimEnv
@@ -164,3 +165,12 @@ def test_observations_that_are_no_numbers_are_named_as_the_cause(
     assert outcome.code == 3, outcome
     assert "observations that are no finite numbers, in row 0" in outcome.err
     assert "learning_rate" not in outcome.err
+
+
+def test_an_action_that_is_no_number_ends_the_run_with_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Ppo, "act", lambda _self, obs, _requesting: np.full((len(obs), 6), np.inf, np.float32))
+    outcome = cli("train", write_config(tmp_path), "--results-dir", tmp_path, "--run-id", "x")
+    assert (outcome.code, outcome.err.count("\n")) == (3, 1), outcome
+    assert f"{NAME}: an action is not a finite number at step 0; a lower learning_rate" in outcome.err
