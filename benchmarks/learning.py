@@ -122,12 +122,12 @@ def baselines(settings: RunSettings) -> dict[str, float]:
     if task not in BASELINES:
         return {}
     parameters = last_values(settings.environment_parameters)
-    return {
-        controller: means.get("joint_success", means["success"])
-        for controller in CONTROLLERS
-        for of in [measure_baseline(task, controller, last.final_episodes, last.final_seed, parameters=parameters)]
-        for means in [next(iter(of.values())).summary()]
-    }
+    found = {}
+    for controller in CONTROLLERS:
+        of = measure_baseline(task, controller, last.final_episodes, last.final_seed, parameters=parameters)
+        means = next(iter(of.values())).summary()
+        found[controller] = means.get("joint_success", means["success"])
+    return found
 
 
 def draw(result: dict[str, Any], path: Path) -> None:

@@ -8,7 +8,7 @@ import mujoco
 import numpy as np
 
 from unity_env.sim.arm_chain import ArmChain
-from unity_env.sim.description import DescriptionError, Interval, Strict, load_description, task_numbers
+from unity_env.sim.description import DescriptionError, Interval, Strict, load_description, number_error, task_numbers
 from unity_env.sim.model.arm import add_arm
 from unity_env.sim.model.scene import add_marker, add_table, new_scene
 from unity_env.sim.tasks.task import Episode, Measured, Rows, Task, View
@@ -65,7 +65,8 @@ class ArmReach(Task):
         place, outer = f"robots/{self.robot.name}.yaml: tasks.{self.name}.parameters", ranges.goal_radius_m[1]
         reach = self.robot.reach_m
         if outer > reach:
-            raise DescriptionError(f"{place}.goal_radius_m: {outer:g} m is beyond the arm's reach of {reach:g} m")
+            why = f"{outer:g} m is beyond the arm's reach of {reach:g} m"
+            raise number_error(self.robot, self.name, "goal_radius_m", why)
         low, high = ranges.goal_height_m
         nearest_height = min(max(shoulder, low), high)
         if outer <= math.hypot(nearest_height - shoulder, ranges.goal_clearance_m):

@@ -59,10 +59,8 @@ class MobileGoal(Task):
 
     def _check_least(self, task: str, number: str, parameter: str) -> None:
         """Refuse a lower bound above what the environment parameter that is the upper one may become."""
-        bound, least = (
-            getattr(self.parameters, number),
-            self.robot.tasks[task].environment_parameters[parameter].range[0],
-        )
+        bound = getattr(self.parameters, number)
+        least = self.robot.tasks[task].environment_parameters[parameter].range[0]
         if bound > least:
             raise number_error(self.robot, task, number, f"{bound:g} m is above the least {parameter}, {least:g} m")
 

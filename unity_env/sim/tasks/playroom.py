@@ -60,6 +60,7 @@ class Playroom(Task):
         self.of_base = task_numbers(BaseNumbers, self.base_robot, name)
         self.of_arm.check_reach(self.arm_robot, name)
         self._check_dock(name)
+        self._check_way(name)
         super().__init__(name, num_rows, threads)
         control, episode_s = shared_control(self.roles)
         self.arm = ArmInScene(self.arm_robot, self.batch)
@@ -83,7 +84,7 @@ class Playroom(Task):
         }
 
     def _check_dock(self, task: str) -> None:
-        """Refuse a dock where the base cannot stand, that the arm cannot reach, or that no start is far enough from."""
+        """Refuse a dock where the base cannot stand, or that the arm cannot reach."""
         numbers, radius, reach = self.of_base, self.base_robot.chassis.radius_m, self.arm_robot.reach_on_table_m
         dock, free = numbers.dock_m, numbers.room_half_width_m - radius
         why = None
@@ -95,7 +96,12 @@ class Playroom(Task):
             why = f"it is beyond the arm's reach of {reach:.2f} m"
         if why is not None:
             raise number_error(self.base_robot, task, "dock_m", f"[{dock[0]:g}, {dock[1]:g}]: {why}")
-        corner = math.hypot(*(free - numbers.start_clearance_m + abs(at) for at in dock))
+
+    def _check_way(self, task: str) -> None:
+        """Refuse a way to the dock that is longer than from any start in the room."""
+        numbers = self.of_base
+        free = numbers.room_half_width_m - self.base_robot.chassis.radius_m - numbers.start_clearance_m
+        corner = math.hypot(*(free + abs(at) for at in numbers.dock_m))
         if numbers.shortest_way_m >= corner:
             why = f"{numbers.shortest_way_m:g} m is farther than the room is wide; below {corner:.2f} m is not"
             raise number_error(self.base_robot, task, "shortest_way_m", why)
